@@ -1,0 +1,1 @@
+"""The ``rose-guard`` command, one file per sub-command."""

@@ -1,0 +1,52 @@
+"""The command's entry point: errors become one line each and an exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from rose_guard import __version__
+from rose_guard.cli import ask, classify, model, policy, train_classifier
+from rose_guard.errors import RoseGuardError
+
+app = typer.Typer(
+    name="rose-guard",
+    help="A guardrail for local language models: classify, decide, and decode with reverse prompt contrast.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("ask")(ask.ask)
+app.command("classify")(classify.classify)
+app.add_typer(policy.app, name="policy")
+app.add_typer(model.app, name="model")
+app.command("train-classifier")(train_classifier.train_classifier)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command; exits 0, 1 (the thing failed) or 2 (it was called wrongly)."""
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    try:
+        app()
+    except RoseGuardError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(1)
+    except BrokenPipeError:  # the reader of our output went away; nothing is left to say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

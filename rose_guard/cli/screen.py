@@ -1,0 +1,106 @@
+"""What a person sees: scores, decisions and answers, in colour on a terminal and as plain text in a pipe."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from rose_guard.assessment import RiskAssessment
+    from rose_guard.errors import PolicyViolation
+    from rose_guard.guard import Answer, Piece
+    from rose_guard.policy.decision import Decision
+
+SHOWN_SCORES = 4
+_COLOURS = {"allow": "green", "steer": "yellow", "refuse": "red", "block": "bold red"}
+
+
+class Screen:
+    """Writes results to standard output and progress to standard error."""
+
+    def __init__(self) -> None:
+        self._out = Console(highlight=False, soft_wrap=True)
+        self._err = Console(stderr=True)
+
+    @contextmanager
+    def busy(self, what: str) -> Iterator[None]:
+        """Say on a terminal what is being done."""
+        if not self._err.is_terminal:
+            yield
+            return
+        with self._err.status(what):
+            yield
+
+    def prompt(self, text: str) -> None:
+        """Head the results of one prompt."""
+        self._out.print()
+        self._out.rule(Text(text, style="bold", overflow="ellipsis"), align="left")
+
+    def scores(self, assessment: RiskAssessment) -> None:
+        """The probability of harm and the highest scores below it."""
+        ranked = sorted(assessment.scores.items(), key=lambda item: -item[1])[:SHOWN_SCORES]
+        table = Table.grid(padding=(0, 1))
+        for label, score in [("harmful", assessment.harmful), *ranked]:
+            table.add_row(f"  {label}", _bar(score), f"{score:.2f}")
+        self._out.print(table)
+
+    def decision(self, decision: Decision) -> None:
+        """What was decided, how strongly, and why."""
+        colour = _COLOURS[decision.action]
+        contrast = f" with alpha {decision.alpha:.2f} against {_ids(decision)}" if decision.branches else ""
+        self._out.print(f"  [{colour}]{decision.action}[/]{escape(contrast)}: {escape(decision.reason)}")
+
+    def answer(self, title: str, pieces: Iterable[Piece]) -> Answer:
+        """Print an answer as it comes, then how fast it was."""
+        from rose_guard.guard import Answer
+
+        self._out.print(f"[bold cyan]{escape(title)}[/] ", end="")
+        shown: list[Piece] = []
+        for piece in pieces:
+            self._out.print(Text(piece.text), end="")
+            shown.append(piece)
+        answer = Answer.of(shown)
+        self._out.print(f" [dim]({speed_in_words(answer)})[/]")
+        return answer
+
+    def blocked(self, violation: PolicyViolation) -> None:
+        """Say that there is no answer, and why."""
+        self._out.print(f"[bold red]blocked[/] {escape(violation.reason)}")
+
+    def text(self, pieces: Iterable[Piece]) -> None:
+        """Print nothing but an answer's text."""
+        for piece in pieces:
+            self._out.print(Text(piece.text), end="")
+        self._out.print()
+
+
+def tokens_per_second(answer: Answer) -> float | None:
+    """Tokens generated over time in the engine; None where the model did not run."""
+    usage, seconds = answer.last.delta.usage, answer.last.delta.seconds
+    return usage.output_tokens / seconds if usage and usage.output_tokens and seconds else None
+
+
+def speed_in_words(answer: Answer) -> str:
+    """Speed, and what the contrast changed."""
+    speed = tokens_per_second(answer)
+    if speed is None:
+        return "the model did not run"
+    contrast = answer.last.delta.contrast
+    changed = f", {contrast.changed_tokens} of {contrast.contrasted_tokens} tokens changed by the contrast"
+    return f"{speed:.1f} tokens/s{changed if contrast and contrast.contrasted_tokens else ''}"
+
+
+def _bar(score: float, width: int = 20) -> str:
+    filled = round(score * width)
+    return f"[{'red' if score >= 0.5 else 'green'}]{'━' * filled}[/][dim]{'─' * (width - filled)}[/]"  # noqa: PLR2004
+
+
+def _ids(decision: Decision) -> str:
+    return " and ".join(repr(prompt_id) for prompt_id, _ in decision.branches)

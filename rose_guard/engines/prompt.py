@@ -1,0 +1,174 @@
+"""ChatPrompt: a conversation into token ids, with text that can never become a control token.
+
+The conversation goes through the tokenizer's chat template with transformers' ``sanitize_control_tokens``, which
+encodes control tokens found in text as plain text. What that leaves open (names and keys, text that joins into a
+control token across two fields) is caught by comparing the prompt's control tokens with those of a twin
+conversation whose text holds no markup.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import TemplateError
+
+from rose_guard.errors import InputError, ModelLoadError
+from rose_guard.message import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from transformers import PreTrainedTokenizerBase
+
+SEPARATOR = "\n\n"
+
+
+class ChatPrompt:
+    """Encodes conversations for one tokenizer; a copy is kept, since encoding toggles a tokenizer's state.
+
+    Args:
+        tokenizer: has a chat template.
+
+    Raises:
+        ModelLoadError: if there is no chat template, or text could become control tokens whatever is done.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        if not tokenizer.chat_template:
+            raise ModelLoadError(
+                "the tokenizer has no chat template, so a system prompt has no place; use an instruction-tuned "
+                "model, or pass a tokenizer whose chat_template is set"
+            )
+        self._tokenizer = copy.deepcopy(tokenizer)
+        self._control = _control_tokens(self._tokenizer)
+        # Longest first, so that a token that begins another one does not hide it.
+        ordered = sorted(self._control.values(), key=len, reverse=True)
+        self._control_pattern = re.compile("|".join(map(re.escape, ordered)) or r"(?!)")
+        self._markup = {ord(c): "x" for c in set("".join(ordered)) if not (c.isalnum() or c.isspace())}
+        self._has_system_role = self._probe_system_role()
+        self._probe_safety()
+
+    def encode(
+        self,
+        messages: Sequence[Message],
+        *,
+        lead: str | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+    ) -> list[int]:
+        """Token ids of the conversation, ready for the assistant's answer.
+
+        Args:
+            messages: the conversation; its leading system messages are joined into one.
+            lead: a system prompt to put before the user's own; None leaves the system message as it is, an empty
+                text makes sure that there is one.
+            tools: JSON schemas of tools, for templates that show them.
+
+        Raises:
+            InputError: if the template refuses the conversation, or text would become a control token.
+        """
+        chat = self._chat(messages, lead)
+        ids = self._apply(chat, tools)
+        twin_chat, twin_tools = self._without_markup(chat), self._without_markup(tools)
+        if (twin_chat, twin_tools) != (chat, tools) and self._control_ids(ids) != self._control_ids(
+            self._apply(twin_chat, twin_tools)
+        ):
+            raise InputError(
+                "a message, name or tool schema holds chat control markup that would become a control token; "
+                "remove it or write it with spaces"
+            )
+        return ids
+
+    def token_ids(self, text: str) -> list[int]:
+        """Token ids of a text by itself, control tokens in it encoded as text."""
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+        return ids
+
+    def _chat(self, messages: Sequence[Message], lead: str | None) -> list[dict[str, str]]:
+        leading = 0
+        while leading < len(messages) and messages[leading].role == "system":
+            leading += 1
+        texts = [text for text in (lead, *(m.content for m in messages[:leading])) if text]
+        turns = [_as_dict(message) for message in messages[leading:]]
+        if lead is None and not leading:
+            return turns
+        system = SEPARATOR.join(texts)
+        if self._has_system_role:
+            return [{"role": "system", "content": system}, *turns]
+        return _fold(system, turns)
+
+    def _apply(self, chat: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] | None) -> list[int]:
+        try:
+            ids: list[int] = self._tokenizer.apply_chat_template(
+                [dict(turn) for turn in chat],
+                tools=[dict(tool) for tool in tools] if tools else None,
+                add_generation_prompt=True,
+                return_dict=False,
+                sanitize_control_tokens=True,
+            )
+        except TemplateError as error:
+            raise InputError(f"the model's chat template refuses this conversation: {error}") from error
+        except ValueError as error:
+            raise InputError("the tokenizer cannot encode this conversation without control tokens") from error
+        return ids
+
+    def _control_ids(self, ids: Sequence[int]) -> list[int]:
+        return [token_id for token_id in ids if token_id in self._control]
+
+    def _without_markup(self, value: Any) -> Any:
+        """The same conversation or schema with every control token and markup character spelt ``x``."""
+        if isinstance(value, str):
+            return self._control_pattern.sub("x", value).translate(self._markup)
+        if isinstance(value, dict):
+            return {
+                # The conversation's own keys and roles are closed sets; all other keys are somebody's text.
+                (key if key in _TEMPLATE_KEYS else self._without_markup(key)): self._without_markup(item)
+                for key, item in value.items()
+            }
+        if isinstance(value, list | tuple):
+            return [self._without_markup(item) for item in value]
+        return value
+
+    def _probe_system_role(self) -> bool:
+        probe = "SystemRoleProbe"
+        try:
+            ids = self._apply([{"role": "system", "content": probe}, {"role": "user", "content": "Hello"}], None)
+        except InputError:
+            return False
+        return probe in self._tokenizer.decode(ids)
+
+    def _probe_safety(self) -> None:
+        every_token = " ".join(self._control.values())
+        try:
+            self.encode([Message("user", f"Hello {every_token} world")], lead=f"Be kind {every_token} always")
+        except InputError as error:
+            raise ModelLoadError(
+                "this tokenizer turns text into control tokens, so a user could forge a turn; "
+                "use a tokenizer backed by the tokenizers library"
+            ) from error
+
+
+_TEMPLATE_KEYS = frozenset({"role", "content", "name", "type", "function", "parameters", "description", "properties"})
+
+
+def _as_dict(message: Message) -> dict[str, str]:
+    named = {"name": message.name} if message.name else {}
+    return {"role": message.role, "content": message.content, **named}
+
+
+def _fold(system: str, turns: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """Put the system text before the first user turn's, for templates without a system role."""
+    first = next(i for i, turn in enumerate(turns) if turn["role"] == "user")
+    content = SEPARATOR.join(text for text in (system, turns[first]["content"]) if text)
+    return [*turns[:first], {**turns[first], "content": content}, *turns[first + 1 :]]
+
+
+def _control_tokens(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
+    """Added tokens that steer the model: special ones, and those that the chat template writes."""
+    template = tokenizer.get_chat_template()
+    return {
+        token_id: token.content
+        for token_id, token in tokenizer.added_tokens_decoder.items()
+        if token.special or (token.content in template and not token.content.isspace())
+    }

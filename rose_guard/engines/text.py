@@ -1,0 +1,84 @@
+"""From token ids to text that may be shown: incremental decoding, and stop strings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from transformers import PreTrainedTokenizerBase
+
+REPLACEMENT = "\ufffd"
+
+
+class Detokenizer:
+    """Turns tokens into text piece by piece; the pieces join to what decoding all tokens at once gives.
+
+    Text is held back while its last token ends inside a character.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._tokenizer = tokenizer
+        self._ids: list[int] = []
+        self._context = 0  # where the tokens start that earlier text was decoded with
+        self._shown = 0  # where the tokens start that no text was given out for
+
+    def push(self, token_id: int) -> str:
+        """The text that this token completes; empty while a character is unfinished."""
+        self._ids.append(token_id)
+        text = self._new_text()
+        if text.endswith(REPLACEMENT):
+            return ""
+        self._context, self._shown = self._shown, len(self._ids)
+        return text
+
+    def flush(self) -> str:
+        """What is held back, an unfinished character shown as U+FFFD."""
+        text = self._new_text()
+        self._context = self._shown = len(self._ids)
+        return text
+
+    def _new_text(self) -> str:
+        """Text of the tokens not shown yet, decoded after those before them, since spaces depend on neighbours."""
+        before = self._decode(self._ids[self._context : self._shown])
+        return self._decode(self._ids[self._context :])[len(before) :]
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        return str(self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+
+class StopStrings:
+    """Cuts text before the first stop string, holding back whatever might be the beginning of one."""
+
+    def __init__(self, stop: Sequence[str]) -> None:
+        self._stop = tuple(stop)
+        self._held = ""
+        self.found = False
+
+    def push(self, text: str) -> str:
+        """The part of the text so far that is safe to show; nothing more once a stop string was found."""
+        if self.found:
+            return ""
+        self._held += text
+        starts = [start for stop in self._stop if (start := self._held.find(stop)) >= 0]
+        if starts:
+            self.found = True
+            return self._release(min(starts))
+        return self._release(len(self._held) - self._longest_beginning())
+
+    def flush(self) -> str:
+        """What is held back, once no more text will come."""
+        return "" if self.found else self._release(len(self._held))
+
+    def _release(self, end: int) -> str:
+        text, self._held = self._held[:end], self._held[end:]
+        return text
+
+    def _longest_beginning(self) -> int:
+        """Length of the longest end of the held text that a stop string begins with."""
+        longest = max((len(stop) for stop in self._stop), default=0)
+        for length in range(min(longest - 1, len(self._held)), 0, -1):
+            if any(stop.startswith(self._held[-length:]) for stop in self._stop):
+                return length
+        return 0

@@ -1,0 +1,209 @@
+"""Guard: classify, decide, decode. The only place where classifier, policy and engine meet; knows no LangChain."""
+
+from __future__ import annotations
+
+from contextlib import aclosing, closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rose_guard.decoding.settings import RoseSettings
+from rose_guard.engines.engine import Contrast, Delta, GenerationRequest, ReversePrompt, Usage
+from rose_guard.engines.worker import worker
+from rose_guard.errors import ClassifierError, PolicyViolation
+from rose_guard.message import Message, check_conversation, digest
+from rose_guard.policy.decision import Decision
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator, Sequence
+
+    from rose_guard.assessment import RiskAssessment
+    from rose_guard.engines.engine import Engine
+    from rose_guard.policy.policy import Policy
+    from rose_guard.risk.classifier import RiskClassifier
+
+PLAIN = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationOptions:
+    """What a caller may choose of one answer.
+
+    Args:
+        settings: how tokens are chosen; its alpha and horizon are the policy's choice and are replaced.
+        max_new_tokens: limit of the answer, in tokens.
+        stop: the answer ends before the first of these strings.
+        language: code of the language for prompts and messages, where the policy has it.
+    """
+
+    settings: RoseSettings = field(default_factory=RoseSettings)
+    max_new_tokens: int = 256
+    stop: tuple[str, ...] = ()
+    language: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of an answer, and the decision under which it was given."""
+
+    delta: Delta
+    decision: Decision
+
+    @property
+    def text(self) -> str:
+        """What to append to the answer; may be empty."""
+        return self.delta.text
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer and how it came about.
+
+    Args:
+        text: what may be shown.
+        last: the stream's last piece, which carries the decision, finish_reason, usage, contrast and seconds.
+    """
+
+    text: str
+    last: Piece
+
+    @property
+    def decision(self) -> Decision:
+        """What the policy decided, and why."""
+        return self.last.decision
+
+    @classmethod
+    def of(cls, pieces: Sequence[Piece]) -> Answer:
+        """Join the pieces of a finished stream."""
+        return cls("".join(piece.text for piece in pieces), pieces[-1])
+
+
+class Guard:
+    """A guarded model without LangChain.
+
+    Args:
+        engine: what decodes.
+        classifier: what scores; not needed where the policy steers everything, or there is none.
+        policy: what decides; None decodes plainly.
+
+    Raises:
+        ClassifierError: if the policy needs scores and there is no classifier.
+    """
+
+    def __init__(
+        self, engine: Engine, *, classifier: RiskClassifier | None = None, policy: Policy | None = None
+    ) -> None:
+        if policy is not None and policy.ungated is None and classifier is None:
+            raise ClassifierError("this policy is gated by risk and needs a classifier; pass one, or policy=None")
+        self.engine = engine
+        self.classifier = classifier
+        self.policy = policy
+
+    def decide(self, messages: Sequence[Message]) -> Decision:
+        """Score a conversation and say what happens to it.
+
+        Raises:
+            InputError: if there is nothing to answer.
+        """
+        check_conversation(messages)
+        return self._decide(messages, worker.run(self._assess, messages) if self._needs_scores else None)
+
+    async def adecide(self, messages: Sequence[Message]) -> Decision:
+        """As :meth:`decide`, without blocking the event loop."""
+        check_conversation(messages)
+        return self._decide(messages, await worker.arun(self._assess, messages) if self._needs_scores else None)
+
+    def stream(self, messages: Sequence[Message], *, options: GenerationOptions | None = None) -> Generator[Piece]:
+        """Answer piece by piece; a refusal is one piece, and the model does not run.
+
+        Raises:
+            PolicyViolation: if the action is ``block``.
+            InputError, ContextLengthError, DecodingError, EngineOverloadedError: from the engine.
+        """
+        decision = self.decide(messages)
+        planned = self._plan(messages, decision, options or GenerationOptions())
+        if isinstance(planned, Delta):
+            yield Piece(planned, decision)
+            return
+        with closing(self.engine.stream(planned)) as deltas:
+            for delta in deltas:
+                yield Piece(delta, decision)
+
+    async def astream(
+        self, messages: Sequence[Message], *, options: GenerationOptions | None = None
+    ) -> AsyncGenerator[Piece]:
+        """As :meth:`stream`, without blocking the event loop; cancelling it stops the decoding within a step."""
+        decision = await self.adecide(messages)
+        planned = self._plan(messages, decision, options or GenerationOptions())
+        if isinstance(planned, Delta):
+            yield Piece(planned, decision)
+            return
+        async with aclosing(self.engine.astream(planned)) as deltas:
+            async for delta in deltas:
+                yield Piece(delta, decision)
+
+    def answer(self, messages: Sequence[Message], *, options: GenerationOptions | None = None) -> Answer:
+        """Answer at once; errors as :meth:`stream`."""
+        return Answer.of(list(self.stream(messages, options=options)))
+
+    async def aanswer(self, messages: Sequence[Message], *, options: GenerationOptions | None = None) -> Answer:
+        """As :meth:`answer`, without blocking the event loop."""
+        return Answer.of([piece async for piece in self.astream(messages, options=options)])
+
+    @property
+    def _needs_scores(self) -> bool:
+        return self.policy is not None and self.policy.ungated is None
+
+    def _assess(self, messages: Sequence[Message]) -> RiskAssessment | str:
+        """The scores, or why there are none; whatever a classifier raises must not pass for harmless."""
+        assert self.classifier is not None
+        try:
+            return self.classifier.classify(messages)
+        except Exception as error:  # noqa: BLE001 - becomes the policy's on_error action, with its reason
+            return str(error) if isinstance(error, ClassifierError) else type(error).__name__
+
+    def _decide(self, messages: Sequence[Message], assessed: RiskAssessment | str | None) -> Decision:
+        judged = digest(messages)
+        if self.policy is None:
+            return Decision("allow", "no policy: plain decoding", PLAIN, judged)
+        if isinstance(assessed, str):
+            return self.policy.decide_unscored(assessed, judged)
+        return self.policy.decide(assessed, judged)
+
+    def _plan(
+        self, messages: Sequence[Message], decision: Decision, options: GenerationOptions
+    ) -> GenerationRequest | Delta:
+        """The engine's request, or what to say without asking the engine."""
+        if decision.action == "block":
+            raise PolicyViolation(decision.reason, decision.decision_id)
+        if decision.action == "refuse":
+            return self._refusal(decision, options.language)
+        return GenerationRequest(
+            messages=tuple(messages),
+            settings=options.settings.updated(alpha=decision.alpha, horizon=decision.horizon),
+            max_new_tokens=options.max_new_tokens,
+            stop=options.stop,
+            **(self._contrast(decision, options.language) if decision.action == "steer" else {}),
+        )
+
+    def _refusal(self, decision: Decision, language: str) -> Delta:
+        assert self.policy is not None
+        assert decision.message is not None
+        return Delta(
+            self.policy.message(decision.message, language),
+            finish_reason="content_filter",
+            usage=Usage(0, 0),
+            contrast=Contrast(0, 0),
+            seconds=0.0,
+        )
+
+    def _contrast(self, decision: Decision, language: str) -> dict[str, Any]:
+        """The decision's prompts in words: what only the steered branches read."""
+        assert self.policy is not None
+        assert decision.safe_prompt is not None
+        return {
+            "safe_prompt": self.policy.safe_prompt(decision.safe_prompt, language),
+            "reverse_prompts": tuple(
+                ReversePrompt(self.policy.reverse_prompt(prompt_id, language), alpha)
+                for prompt_id, alpha in decision.branches
+            ),
+        }

@@ -1,0 +1,89 @@
+"""RoseLLM: a guarded local model as a LangChain string LLM."""
+
+from __future__ import annotations
+
+from contextlib import aclosing, closing
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.caches import BaseCache
+from langchain_core.language_models.llms import BaseLLM
+from langchain_core.outputs import Generation, GenerationChunk, LLMResult
+from pydantic import Field
+
+from rose_guard.langchain.guarded_model import GuardedModel
+from rose_guard.message import Message
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+
+    from rose_guard.guard import Piece
+
+
+class RoseLLM(GuardedModel, BaseLLM):
+    """ChatRose for applications that send one string and want one back; each prompt is one user message.
+
+    .. code-block:: python
+
+        from rose_guard import RoseLLM
+
+        RoseLLM().invoke("How do I kill a Python process?")
+
+    Takes the same arguments and raises the same errors as ChatRose.
+    """
+
+    cache: BaseCache | bool | None = Field(default=False, exclude=True)
+    """Off unless asked for: a cached answer is given without judging the prompt anew."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "rose-llm"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return self._parameters()
+
+    def _generate(
+        self,
+        prompts: list[str],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> LLMResult:
+        options = self._options(stop, **kwargs)
+        answers = [self.guard.answer([Message("user", prompt)], options=options) for prompt in prompts]
+        return LLMResult(
+            generations=[
+                [Generation(text=answer.text, generation_info=self._response_metadata(answer.last))]
+                for answer in answers
+            ]
+        )
+
+    def _stream(
+        self,
+        prompt: str,
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[GenerationChunk]:
+        pieces = self.guard.stream([Message("user", prompt)], options=self._options(stop, **kwargs))
+        with closing(pieces):
+            for piece in pieces:
+                yield self._chunk(piece)
+
+    async def _astream(
+        self,
+        prompt: str,
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[GenerationChunk]:
+        pieces = self.guard.astream([Message("user", prompt)], options=self._options(stop, **kwargs))
+        async with aclosing(pieces):
+            async for piece in pieces:
+                yield self._chunk(piece)
+
+    def _chunk(self, piece: Piece) -> GenerationChunk:
+        info = self._response_metadata(piece) if piece.delta.finish_reason else None
+        return GenerationChunk(text=piece.text, generation_info=info)

@@ -1,0 +1,203 @@
+"""Policy: the rules as they apply, every default and reference resolved, and the decision they lead to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass, replace
+from functools import cache, cached_property
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rose_guard.errors import PolicyError, SettingsError
+from rose_guard.policy.decision import Action, Decision, strictness
+from rose_guard.policy.document import PolicyDocument
+from rose_guard.policy.resolution import resolve
+from rose_guard.policy.rule import Band, Rule
+from rose_guard.policy.schema import SEVERITIES
+from rose_guard.policy.spelling import did_you_mean
+from rose_guard.taxonomy import ATTACKS, HAZARDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rose_guard.assessment import RiskAssessment
+
+MAX_STEERING_HAZARDS = 2
+FALLBACK_LANGUAGE = "en"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A policy ready to decide. Build one with :meth:`load`, :meth:`default` or :meth:`always`.
+
+    Args:
+        rules: a rule for every hazard and attack.
+        safe_prompts: by id, then language.
+        reverse_prompts: by id, then language.
+        messages: by id, then language.
+        max_total_alpha: ceiling of a decision's total alpha.
+        classifier: name of the classifier it is written for.
+        on_error: the action when the classifier fails.
+        ungated: steer every conversation with this band, whatever its risk; for comparisons and tests.
+    """
+
+    rules: Mapping[str, Rule]
+    safe_prompts: Mapping[str, Mapping[str, str]]
+    reverse_prompts: Mapping[str, Mapping[str, str]]
+    messages: Mapping[str, Mapping[str, str]]
+    max_total_alpha: float
+    classifier: str
+    on_error: Action
+    ungated: Band | None = None
+
+    @classmethod
+    def load(cls, path: str | Path) -> Policy:
+        """Read a policy file; what it does not list comes from the shipped policy.
+
+        Raises:
+            PolicyError: listing every mistake as ``FILE:LINE:COLUMN: what, and a suggestion``.
+        """
+        return cls(**resolve(PolicyDocument.read(Path(path)), cls.default()))
+
+    @classmethod
+    def from_yaml(cls, text: str, *, name: str = "policy") -> Policy:
+        """As :meth:`load`, from a text."""
+        return cls(**resolve(PolicyDocument(text, name), cls.default()))
+
+    @staticmethod
+    def default() -> Policy:
+        """The policy that ships with rose_guard."""
+        return _default()
+
+    @classmethod
+    def always(
+        cls,
+        alpha: float = 0.5,
+        reverse_prompt: str = "generic",
+        *,
+        safe_prompt: str = "generic",
+        horizon: int | None = None,
+    ) -> Policy:
+        """Steer every conversation, ungated: no classifier runs, nothing is refused. For comparisons and tests.
+
+        Raises:
+            SettingsError: if alpha is not in (0, 1).
+            PolicyError: if the shipped policy has no such prompt.
+        """
+        if not (math.isfinite(alpha) and 0.0 < alpha < 1.0):
+            raise SettingsError(f"alpha = {alpha}: must be above 0 and below 1; for plain decoding use policy=None")
+        shipped = cls.default()
+        for kind, prompt, known in (
+            ("reverse prompt", reverse_prompt, shipped.reverse_prompts),
+            ("safe prompt", safe_prompt, shipped.safe_prompts),
+        ):
+            if prompt not in known:
+                raise PolicyError([f"unknown {kind} {prompt!r}{did_you_mean(prompt, known)}"])
+        band = Band(0.0, "steer", alpha, horizon, safe_prompt, reverse_prompt, "refusal")
+        return replace(shipped, ungated=band, max_total_alpha=alpha)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the policy's canonical JSON, as 64 hex digits."""
+        canonical = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def decide(self, assessment: RiskAssessment | None, messages_digest: str) -> Decision:
+        """The strictest action of all bands that fire; where that is ``steer``, its branches.
+
+        Steering ranks the firing bands by (alpha, severity, score, taxonomy order) and keeps two:
+        ``A = min(alpha₁, max_total_alpha)`` and ``alphaᵢ = A · alphaᵢ / Σⱼ alphaⱼ``, equal reverse prompts merged,
+        under the first one's safe prompt and horizon.
+
+        Args:
+            assessment: the scores; None is allowed only where the policy is ungated.
+            messages_digest: digest of the messages that were scored.
+        """
+        if self.ungated is not None:
+            return self._steer([("", 1.0, self.ungated)], "steers every conversation, ungated", messages_digest)
+        if assessment is None:
+            return self.decide_unscored("not scored", messages_digest)
+        fired = [
+            (label, score, band)
+            for label, score in assessment.scores.items()
+            if (band := self.rules[label].band(score)) is not None
+        ]
+        strictest = max((strictness(band.action) for _, _, band in fired), default=0)
+        if strictest == 0:
+            return self._decision("allow", "no rule fired", messages_digest, assessment=assessment)
+        firing = [entry for entry in fired if strictness(entry[2].action) == strictest]
+        # Sorting is stable and scores come in taxonomy order, the last criterion.
+        firing.sort(key=self._rank, reverse=True)
+        reason = "; ".join(
+            f"{label} scored {score:.2f}, at or above {band.at:.2f}: {band.action}" for label, score, band in firing
+        )
+        labels = {
+            "hazards": tuple(label for label, _, _ in firing if label in HAZARDS),
+            "attacks": tuple(label for label, _, _ in firing if label in ATTACKS),
+        }
+        if firing[0][2].action == "steer":
+            steered = self._steer(firing, reason, messages_digest)
+            return replace(steered, assessment=assessment, **labels)
+        _, _, first = firing[0]
+        return replace(
+            self._decision(first.action, reason, messages_digest, assessment=assessment),
+            message=first.message if first.action == "refuse" else None,
+            **labels,
+        )
+
+    def decide_unscored(self, why: str, messages_digest: str) -> Decision:
+        """The decision where the classifier failed: what ``classifier.on_error`` says, never ``allow``."""
+        reason = f"risk could not be scored ({why}): {self.on_error}"
+        if self.on_error == "steer":
+            band = Band(0.0, "steer", self.max_total_alpha, None, "generic", "generic", "refusal")
+            return self._steer([("", 1.0, band)], reason, messages_digest)
+        message = "refusal" if self.on_error == "refuse" else None
+        return replace(self._decision(self.on_error, reason, messages_digest), message=message)
+
+    def safe_prompt(self, prompt_id: str, language: str = FALLBACK_LANGUAGE) -> str:
+        """Text of a safe prompt, in English where it has no such language."""
+        return _localised(self.safe_prompts[prompt_id], language)
+
+    def reverse_prompt(self, prompt_id: str, language: str = FALLBACK_LANGUAGE) -> str:
+        """Text of a reverse prompt, likewise; never to be shown or logged."""
+        return _localised(self.reverse_prompts[prompt_id], language)
+
+    def message(self, message_id: str, language: str = FALLBACK_LANGUAGE) -> str:
+        """Text of a message to the user, likewise."""
+        return _localised(self.messages[message_id], language)
+
+    def _rank(self, entry: tuple[str, float, Band]) -> tuple[tuple[int, float], int, float]:
+        label, score, band = entry
+        return band.strength, SEVERITIES.index(self.rules[label].severity), score
+
+    def _steer(self, firing: list[tuple[str, float, Band]], reason: str, messages_digest: str) -> Decision:
+        bands = [band for _, _, band in firing[:MAX_STEERING_HAZARDS]]
+        total = min(bands[0].alpha, self.max_total_alpha)
+        alphas: dict[str, float] = {}
+        for band in bands:
+            share = total * (band.alpha / sum(b.alpha for b in bands))
+            alphas[band.reverse_prompt] = alphas.get(band.reverse_prompt, 0.0) + share
+        return replace(
+            self._decision("steer", reason, messages_digest),
+            branches=tuple(alphas.items()),
+            safe_prompt=bands[0].safe_prompt,
+            horizon=bands[0].horizon,
+        )
+
+    def _decision(
+        self, action: Action, reason: str, messages_digest: str, *, assessment: RiskAssessment | None = None
+    ) -> Decision:
+        return Decision(action, reason, self.digest, messages_digest, assessment=assessment)
+
+
+@cache
+def _default() -> Policy:
+    with as_file(files("rose_guard.policy").joinpath("default.yaml")) as path:
+        return Policy(**resolve(PolicyDocument.read(path), None))
+
+
+def _localised(texts: Mapping[str, str], language: str) -> str:
+    return texts.get(language) or texts[FALLBACK_LANGUAGE]

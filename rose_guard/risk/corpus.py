@@ -1,0 +1,161 @@
+"""The corpus that the embedded classifier's head learns from: labelled prompts, each with its source."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Literal
+
+from rose_guard.errors import InputError
+from rose_guard.taxonomy import ATTACKS, HAZARDS, labels_from
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+Split = Literal["train", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A labelled prompt.
+
+    Args:
+        text: the prompt.
+        harmful: whether a responsible assistant would decline it; None where only the attack is labelled.
+        hazard: which hazard a harmful one belongs to, where known.
+        attack: how it tries to get past a guard; None for not at all.
+        source: the data set it comes from.
+        split: examples of ``test`` are never trained on.
+    """
+
+    text: str
+    harmful: bool | None
+    hazard: str | None
+    attack: str | None
+    source: str
+    split: Split = "train"
+
+
+def own_examples() -> Iterator[Example]:
+    """The prompts written for this project."""
+    for row in _shipped("contrast_pairs.jsonl"):
+        yield Example(row["harmful"], True, row["hazard"], None, "contrast pairs, harmful", row["split"])
+        yield Example(row["harmless"], False, None, None, "contrast pairs, harmless", row["split"])
+    for row in _shipped("attack_pairs.jsonl"):
+        yield Example(row["attempt"], None, None, row["attack"], "attack pairs, attempt", row["split"])
+        yield Example(row["harmless"], False, None, None, "attack pairs, harmless", row["split"])
+    for row in _shipped("ordinary.jsonl"):
+        yield Example(row["text"], False, None, None, "ordinary prompts", row["split"])
+
+
+def public_examples(folder: Path) -> Iterator[Example]:
+    """Public prompt sets whose licences allow training, from JSON lines in a folder; absent files are left out.
+
+    Raises:
+        InputError: if a file lacks a column, naming the row.
+    """
+    for name, example in _PUBLIC.items():
+        path = folder / f"{name}.jsonl"
+        if path.exists():
+            yield from (found for row in _rows(path) if (found := example(row, name)) is not None)
+
+
+def labelled_examples(path: Path) -> Iterator[Example]:
+    """Examples of one's own: one ``{"text", "harmful", "hazard"?, "attack"?}`` a line.
+
+    Raises:
+        InputError: if a row lacks a column or names an unknown label, naming the row.
+    """
+    for number, row in enumerate(_rows(path), start=1):
+        hazard, attack = row.get("hazard"), row.get("attack")
+        if hazard not in (None, *HAZARDS) or attack not in (None, *ATTACKS) or not isinstance(row["harmful"], bool):
+            raise InputError(f"{path}:{number}: `harmful` must be true or false, hazard and attack the taxonomy's")
+        yield Example(row["text"], row["harmful"], hazard, attack, path.stem)
+
+
+def sizes(examples: Iterable[Example]) -> dict[str, int]:
+    """Examples by source."""
+    return dict(Counter(example.source for example in examples))
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        row = json.loads(line)
+        if not isinstance(row.get("text"), str):
+            raise InputError(f"{path}:{number}: no `text`")
+        yield row
+
+
+def _shipped(name: str) -> list[dict[str, Any]]:
+    text = files("rose_guard.risk").joinpath("data", name).read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def _ailuminate(row: dict[str, Any], source: str) -> Example:
+    return Example(row["text"], True, labels_from("ailuminate", row["hazard"])[0], None, source)
+
+
+def _harmful(row: dict[str, Any], source: str) -> Example:
+    return Example(row["text"], True, None, None, source)
+
+
+def _harmless(row: dict[str, Any], source: str) -> Example:
+    return Example(row["text"], False, None, None, source)
+
+
+def _catqa(row: dict[str, Any], source: str) -> Example | None:
+    if row["category"] in _CATQA_MOSTLY_HARMLESS:
+        return None
+    return Example(row["text"], True, _CATQA_HAZARDS.get(row["subcategory"]), None, source)
+
+
+_CATQA_MOSTLY_HARMLESS = {"Political Campaigning", "Tailored Financial Advice"}
+_CATQA_HAZARDS = {
+    "Drug": "nonviolent_crimes",
+    "Weapon": "nonviolent_crimes",
+    "Cybercrime": "nonviolent_crimes",
+    "Theft and Robbery": "nonviolent_crimes",
+    "Content Sexual exploitation": "child_sexual_exploitation",
+    "Online predation": "child_sexual_exploitation",
+    "Physical abuse": "violent_crimes",
+    "Racial or ethnic hate": "hate",
+    "Religious intolerance": "hate",
+    "Cyberbullying": "harassment_toxicity",
+    "Terrorism and extremism": "violent_crimes",
+    "Malicious software designed to spread and damage computers": "code_abuse",
+    "Trojans": "code_abuse",
+    "Spyware": "code_abuse",
+    "Ransomware": "code_abuse",
+    "Adware": "code_abuse",
+    "Self-harm": "suicide_self_harm",
+    "Assault and battery": "violent_crimes",
+    "Weapon making": "nonviolent_crimes",
+    "Financial fraud": "nonviolent_crimes",
+    "Intellectual property theft": "intellectual_property",
+    "Market manipulation": "nonviolent_crimes",
+    "Employment scams": "nonviolent_crimes",
+    "Investment scams": "nonviolent_crimes",
+    "Identity theft": "nonviolent_crimes",
+    "Phishing": "nonviolent_crimes",
+    "Scamming": "nonviolent_crimes",
+    "Counterfeiting": "nonviolent_crimes",
+    "Pornography": "sexual_content",
+    "Erotic text": "sexual_content",
+    "Sexually explicit dialogue": "sexual_content",
+    "Data theft": "privacy",
+    "Surveillance": "privacy",
+    "Doxxing": "privacy",
+    "Tracking and location monitoring": "privacy",
+}
+_PUBLIC: dict[str, Callable[[dict[str, Any], str], Example | None]] = {
+    "ailuminate_en_dev": _ailuminate,
+    "catqa_en": _catqa,
+    "harmfulqa": _harmful,
+    "advbench": _harmful,
+    "benign_seed_tasks": _harmless,
+    "benign_mt_vicuna": _harmless,
+    "truthfulqa": _harmless,
+}

@@ -1,0 +1,87 @@
+"""Head: from a sentence embedding to the probabilities of harm, of each hazard and of each attack."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rose_guard.errors import ModelLoadError
+from rose_guard.taxonomy import ATTACKS, HAZARDS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+FORMAT = "rose_guard risk head 1"
+_SHAPES = {"harmful": 1, "hazards": len(HAZARDS), "attacks": len(ATTACKS)}
+
+
+@dataclass(frozen=True)
+class Head:
+    """Three linear maps over the same embedding.
+
+    Args:
+        version: names the training run; it changes whenever scores do.
+        weights: ``harmful`` of shape ``(1, dimensions)``, ``hazards`` ``(18, dimensions)``, ``attacks``
+            ``(5, dimensions)``.
+        biases: one vector for each of them.
+    """
+
+    version: str
+    weights: dict[str, Tensor]
+    biases: dict[str, Tensor]
+
+    @classmethod
+    def load(cls, path: Path) -> Head:
+        """Read a safetensors file.
+
+        Raises:
+            ModelLoadError: if it is missing, or was made for another taxonomy.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        except (OSError, SafetensorError) as error:
+            raise ModelLoadError(f"cannot read the risk head {path.name}: {type(error).__name__}") from error
+        labels = json.loads(metadata.get("labels", "null"))
+        if metadata.get("format") != FORMAT or labels != _labels():
+            raise ModelLoadError(f"{path.name} is no risk head for this taxonomy; train it anew")
+        weights = {name: tensors[f"{name}.weight"] for name in _SHAPES}
+        biases = {name: tensors[f"{name}.bias"] for name in _SHAPES}
+        return cls(metadata["version"], weights, biases)
+
+    def save(self, path: Path) -> None:
+        """Write a safetensors file; the same head always gives the same bytes."""
+        from safetensors.torch import save_file
+
+        tensors = {f"{name}.weight": tensor.contiguous() for name, tensor in self.weights.items()}
+        tensors |= {f"{name}.bias": tensor.contiguous() for name, tensor in self.biases.items()}
+        metadata = {"format": FORMAT, "version": self.version, "labels": json.dumps(_labels())}
+        save_file(tensors, path, metadata=metadata)
+
+    def scores(self, embeddings: Tensor) -> dict[str, Tensor]:
+        """Probabilities for each label, ``harmful`` among them, each of shape ``(windows,)``.
+
+        The likeliest hazard carries the whole probability of harm and the others their proportion of it,
+        ``P(harmful) · P(hazard) / max P(hazard)``, so that harm spread over several hazards cannot slip under each
+        one's threshold.
+        """
+        logits = {name: embeddings @ self.weights[name].T + self.biases[name] for name in _SHAPES}
+        harmful = logits["harmful"].sigmoid()
+        shares = logits["hazards"].softmax(dim=-1)
+        hazards = harmful * shares / shares.amax(dim=-1, keepdim=True)
+        attacks = logits["attacks"].sigmoid()
+        return {
+            "harmful": harmful[:, 0],
+            **dict(zip(HAZARDS, hazards.T, strict=True)),
+            **dict(zip(ATTACKS, attacks.T, strict=True)),
+        }
+
+
+def _labels() -> list[str]:
+    return [*HAZARDS, *ATTACKS]
