@@ -6,7 +6,17 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    PrivateAttr,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from rose_guard.decoding.settings import RoseSettings
 from rose_guard.engines.engine import Engine
@@ -34,13 +44,13 @@ class GuardedModel(BaseModel):
     """A loaded transformers model, with its ``tokenizer``; None runs the embedded one."""
     tokenizer: Any = Field(default=None, exclude=True, repr=False)
     """The tokenizer of ``model``."""
-    engine: Engine | None = Field(default=None, exclude=True, repr=False)
+    engine: InstanceOf[Engine] | None = Field(default=None, exclude=True, repr=False)
     """What decodes, where it is neither of the above."""
     dtype: str = "float32"
     """Precision of the embedded model; loaded models keep their own."""
-    policy: Policy | str | Path | None = Field(default=DEFAULT, exclude=True, repr=False)
+    policy: InstanceOf[Policy] | str | Path | None = Field(default=DEFAULT, exclude=True, repr=False)
     """A policy, the path of a policy file, ``"default"``, or None to decode plainly."""
-    classifier: RiskClassifier | None = Field(default=None, exclude=True, repr=False)
+    classifier: InstanceOf[RiskClassifier] | None = Field(default=None, exclude=True, repr=False)
     """What scores risk; None uses the embedded classifier where the policy needs scores."""
 
     temperature: float | None = None
