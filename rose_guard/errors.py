@@ -65,7 +65,7 @@ class PolicyError(RoseGuardError):
         super().__init__("\n".join(self.problems))
 
 
-class PolicyViolation(RoseGuardError):
+class PolicyViolation(RoseGuardError):  # noqa: N818 - a public name, and not a fault
     """The policy blocks this conversation; the model did not run.
 
     Args:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 def ask(
     prompt: Annotated[str | None, typer.Argument(help="What to ask.")] = None,
     *,
-    file: Annotated[Path | None, typer.Option(help='Ask many: one {"id", "text"} or {"id", "messages"} a line.')] = None,
+    file: Annotated[
+        Path | None, typer.Option(help='Ask many: one {"id", "text"} or {"id", "messages"} a line.')
+    ] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Show the plain answer beside the guarded one.")] = False,
     no_guard: Annotated[bool, typer.Option("--no-guard", help="Decode plainly: no classifier, no policy.")] = False,
     policy: Annotated[Path | None, typer.Option(help="Policy file; the shipped policy unless given.")] = None,
@@ -32,7 +34,9 @@ def ask(
     ] = None,
     model: Annotated[str | None, typer.Option(help="Hub id or folder; the embedded model unless given.")] = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Limit of an answer, in tokens.")] = 256,
-    temperature: Annotated[float | None, typer.Option(min=0.0, help="0 is greedy; the model's own unless given.")] = None,
+    temperature: Annotated[
+        float | None, typer.Option(min=0.0, help="0 is greedy; the model's own unless given.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the draws when sampling.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per prompt.")] = False,
 ) -> None:

@@ -93,8 +93,10 @@ def speed_in_words(answer: Answer) -> str:
     if speed is None:
         return "the model did not run"
     contrast = answer.last.delta.contrast
-    changed = f", {contrast.changed_tokens} of {contrast.contrasted_tokens} tokens changed by the contrast"
-    return f"{speed:.1f} tokens/s{changed if contrast and contrast.contrasted_tokens else ''}"
+    if contrast is None or not contrast.contrasted_tokens:
+        return f"{speed:.1f} tokens/s"
+    changed = f"{contrast.changed_tokens} of {contrast.contrasted_tokens} tokens changed by the contrast"
+    return f"{speed:.1f} tokens/s, {changed}"
 
 
 def _bar(score: float, width: int = 20) -> str:

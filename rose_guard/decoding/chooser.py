@@ -28,14 +28,13 @@ class TokenChooser:
         SettingsError: if the model's generation_config asks for beam search, which has no contrasted form.
     """
 
-    def __init__(
-        self, model: PreTrainedModel, prompt_tokens: int, settings: RoseSettings, max_new_tokens: int
-    ) -> None:
+    def __init__(self, model: PreTrainedModel, prompt_tokens: int, settings: RoseSettings, max_new_tokens: int) -> None:
         config = _generation_config(model, settings, prompt_tokens + max_new_tokens)
+        untyped: Any = model
         # transformers offers no public way to build the processors that a generation_config stands for; building
         # them anew here would drift from what `generate` does, which is the thing to equal.
-        model._prepare_special_tokens(config, device=model.device)  # type: ignore[attr-defined]  # noqa: SLF001
-        self._processors = model._get_logits_processor(  # type: ignore[attr-defined]  # noqa: SLF001
+        untyped._prepare_special_tokens(config, device=model.device)  # noqa: SLF001
+        self._processors = untyped._get_logits_processor(  # noqa: SLF001
             generation_config=config, input_ids_seq_length=prompt_tokens, device=model.device
         )
         self.samples = bool(config.do_sample)
@@ -72,8 +71,9 @@ def _generation_config(model: PreTrainedModel, settings: RoseSettings, max_lengt
     for name in ("top_k", "top_p", "min_p"):
         if (value := getattr(settings, name)) is not None:
             changes[name] = value
+    untyped: Any = model
     config: GenerationConfig
-    config, _ = model._prepare_generation_config(None, **changes)  # type: ignore[attr-defined]  # noqa: SLF001
+    config, _ = untyped._prepare_generation_config(None, **changes)  # noqa: SLF001
     if (config.num_beams or 1) > 1:
         raise SettingsError("the model's generation_config asks for beam search; set its num_beams to 1 to use ROSE")
     return config

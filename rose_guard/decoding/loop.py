@@ -148,7 +148,7 @@ def _token_limit(model: PreTrainedModel, prompts: Sequence[Sequence[int]], max_n
     if not all(prompts):
         raise InputError("a prompt has no tokens; every branch needs at least one")
     longest = max(len(prompt) for prompt in prompts)
-    context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    context: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if context is None:
         return max_new_tokens
     if longest >= context:

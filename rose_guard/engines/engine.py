@@ -46,7 +46,7 @@ class GenerationRequest:
     messages: tuple[Message, ...] = field(repr=False)
     safe_prompt: str | None = field(default=None, repr=False)
     reverse_prompts: tuple[ReversePrompt, ...] = ()
-    settings: RoseSettings = RoseSettings(alpha=0.0)
+    settings: RoseSettings = field(default_factory=lambda: RoseSettings(alpha=0.0))
     max_new_tokens: int = 256
     stop: tuple[str, ...] = ()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from jinja2 import TemplateError
 
@@ -100,7 +100,7 @@ class ChatPrompt:
 
     def _apply(self, chat: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] | None) -> list[int]:
         try:
-            ids: list[int] = self._tokenizer.apply_chat_template(
+            ids = self._tokenizer.apply_chat_template(
                 [dict(turn) for turn in chat],
                 tools=[dict(tool) for tool in tools] if tools else None,
                 add_generation_prompt=True,
@@ -111,7 +111,7 @@ class ChatPrompt:
             raise InputError(f"the model's chat template refuses this conversation: {error}") from error
         except ValueError as error:
             raise InputError("the tokenizer cannot encode this conversation without control tokens") from error
-        return ids
+        return cast("list[int]", ids)
 
     def _control_ids(self, ids: Sequence[int]) -> list[int]:
         return [token_id for token_id in ids if token_id in self._control]

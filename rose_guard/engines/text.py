@@ -44,7 +44,7 @@ class Detokenizer:
         before = self._decode(self._ids[self._context : self._shown])
         return self._decode(self._ids[self._context :])[len(before) :]
 
-    def _decode(self, ids: Sequence[int]) -> str:
+    def _decode(self, ids: list[int]) -> str:
         return str(self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 

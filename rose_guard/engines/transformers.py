@@ -47,7 +47,8 @@ class TransformersEngine:
     def __init__(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, model_id: str | None = None
     ) -> None:
-        self.hf_model = model.eval()
+        self.hf_model = model
+        model.train(mode=False)
         self.hf_tokenizer = tokenizer
         self._prompt = ChatPrompt(tokenizer)
         self._model_id = model_id or model.config.name_or_path or type(model).__name__

@@ -7,13 +7,12 @@ from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.caches import BaseCache
-from langchain_core.language_models.chat_models import BaseChatModel, LangSmithParams
+from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import Field
 
-from rose_guard.guard import Answer, Piece
 from rose_guard.langchain.guarded_model import GuardedModel
 from rose_guard.langchain.messages import from_langchain
 
@@ -21,7 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+    from langchain_core.language_models.base import LangSmithParams
     from langchain_core.messages import BaseMessage
+
+    from rose_guard.guard import Answer, Piece
 
 
 class ChatRose(GuardedModel, BaseChatModel):
@@ -122,7 +124,7 @@ class ChatRose(GuardedModel, BaseChatModel):
 
     def _result(self, answer: Answer) -> ChatResult:
         message = AIMessage(
-            answer.text,
+            content=answer.text,
             response_metadata=self._response_metadata(answer.last),
             usage_metadata=_usage(answer.last),
         )
@@ -130,9 +132,9 @@ class ChatRose(GuardedModel, BaseChatModel):
 
     def _chunk(self, piece: Piece) -> ChatGenerationChunk:
         if piece.delta.finish_reason is None:
-            return ChatGenerationChunk(message=AIMessageChunk(piece.text))
+            return ChatGenerationChunk(message=AIMessageChunk(content=piece.text))
         message = AIMessageChunk(
-            piece.text,
+            content=piece.text,
             response_metadata=self._response_metadata(piece),
             usage_metadata=_usage(piece),
             chunk_position="last",

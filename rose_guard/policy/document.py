@@ -127,7 +127,7 @@ def _complaint(error: Any) -> tuple[Path_, str]:
     path = tuple(part for part in error["loc"] if part != "[key]")
     if error["type"] == "extra_forbidden":
         shape = tuple("*" if i in (1, 3) and path[0] in ("hazards", "attacks") else p for i, p in enumerate(path[:-1]))
-        model = _MODELS.get(shape)  # type: ignore[arg-type]
+        model = _MODELS.get(shape)
         return path, f"unknown key {str(path[-1])!r}{did_you_mean(str(path[-1]), model.model_fields if model else ())}"
     message = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "missing":

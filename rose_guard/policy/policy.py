@@ -127,25 +127,24 @@ class Policy:
         ]
         strictest = max((strictness(band.action) for _, _, band in fired), default=0)
         if strictest == 0:
-            return self._decision("allow", "no rule fired", messages_digest, assessment=assessment)
+            return replace(self._decision("allow", "no rule fired", messages_digest), assessment=assessment)
         firing = [entry for entry in fired if strictness(entry[2].action) == strictest]
         # Sorting is stable and scores come in taxonomy order, the last criterion.
         firing.sort(key=self._rank, reverse=True)
         reason = "; ".join(
             f"{label} scored {score:.2f}, at or above {band.at:.2f}: {band.action}" for label, score, band in firing
         )
-        labels = {
-            "hazards": tuple(label for label, _, _ in firing if label in HAZARDS),
-            "attacks": tuple(label for label, _, _ in firing if label in ATTACKS),
-        }
-        if firing[0][2].action == "steer":
-            steered = self._steer(firing, reason, messages_digest)
-            return replace(steered, assessment=assessment, **labels)
-        _, _, first = firing[0]
+        first = firing[0][2]
+        if first.action == "steer":
+            decision = self._steer(firing, reason, messages_digest)
+        else:
+            message = first.message if first.action == "refuse" else None
+            decision = replace(self._decision(first.action, reason, messages_digest), message=message)
         return replace(
-            self._decision(first.action, reason, messages_digest, assessment=assessment),
-            message=first.message if first.action == "refuse" else None,
-            **labels,
+            decision,
+            hazards=tuple(label for label, _, _ in firing if label in HAZARDS),
+            attacks=tuple(label for label, _, _ in firing if label in ATTACKS),
+            assessment=assessment,
         )
 
     def decide_unscored(self, why: str, messages_digest: str) -> Decision:
@@ -187,10 +186,8 @@ class Policy:
             horizon=bands[0].horizon,
         )
 
-    def _decision(
-        self, action: Action, reason: str, messages_digest: str, *, assessment: RiskAssessment | None = None
-    ) -> Decision:
-        return Decision(action, reason, self.digest, messages_digest, assessment=assessment)
+    def _decision(self, action: Action, reason: str, messages_digest: str) -> Decision:
+        return Decision(action, reason, self.digest, messages_digest)
 
 
 @cache

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypedDict
 
-from rose_guard.policy.decision import Action
 from rose_guard.policy.rule import Band, Rule
 from rose_guard.policy.schema import BandEntry, Defaults, PolicyFile, RuleEntry
 from rose_guard.policy.spelling import did_you_mean
 from rose_guard.taxonomy import ATTACKS, HAZARDS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rose_guard.policy.decision import Action
     from rose_guard.policy.document import Path_, PolicyDocument
     from rose_guard.policy.policy import Policy
 
@@ -131,8 +132,10 @@ def _loosened_locks(rules: dict[str, Rule], base: Policy) -> list[tuple[Path_, s
     return [
         (
             (_group(label), label),
-            f"{label} is locked by the shipped policy: from a score of {band.at} its action must be "
-            f"{band.action!r} or stricter",
+            (
+                f"{label} is locked by the shipped policy: from a score of {band.at} its action must be "
+                f"{band.action!r} or stricter"
+            ),
         )
         for label, rule in rules.items()
         if base.rules[label].locked

@@ -28,6 +28,8 @@ SOURCE_WEIGHT = 500.0
 """Every source weighs as much as this many examples, however large it is."""
 PAIR_EMPHASIS = 3.0
 """The project's own pairs teach the difference that public sets do not, and weigh this much more."""
+FLAGGED = 0.5
+"""The probability of harm from which a prompt counts as flagged in the training report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,9 @@ def train(examples: Sequence[Example], embeddings: NDArray[np.float32]) -> Head:
         embeddings[labelled], [hazards.index(str(examples[i].hazard)) for i in labelled]
     )
     attacks = [
-        _logistic_regression(class_weight="balanced").fit(embeddings, [example.attack == attack for example in examples])
+        _logistic_regression(class_weight="balanced").fit(
+            embeddings, [example.attack == attack for example in examples]
+        )
         for attack in ATTACKS
     ]
     tensors = {
@@ -99,7 +103,7 @@ def train(examples: Sequence[Example], embeddings: NDArray[np.float32]) -> Head:
 
 def measure(head: Head, examples: Sequence[Example], embeddings: NDArray[np.float32]) -> list[Measurement]:
     """What the head flags, by source and split."""
-    flags = (head.scores(torch.from_numpy(embeddings))["harmful"] >= 0.5).numpy()
+    flags = (head.scores(torch.from_numpy(embeddings))["harmful"] >= FLAGGED).numpy()
     groups: dict[tuple[str, bool], list[bool]] = defaultdict(list)
     for example, flag in zip(examples, flags, strict=True):
         groups[example.source, example.split == "train"].append(bool(flag))
