@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -135,7 +136,7 @@ def _steps(
 
 def _split(alpha: float, weights: Sequence[float] | None, branches: int) -> list[float]:
     weights = [1.0] * branches if weights is None else weights
-    if len(weights) != branches or any(not weight > 0.0 for weight in weights):
+    if len(weights) != branches or any(not 0.0 < weight < math.inf for weight in weights):
         raise SettingsError(f"weights must hold one positive number for each of the {branches} reverse prompts")
     if alpha > 0.0 and not branches:
         raise SettingsError(f"alpha is {alpha} but there is no reverse prompt to contrast; pass one, or alpha=0")
