@@ -6,17 +6,17 @@ from contextlib import aclosing, closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rose_guard.assessment import RiskAssessment
 from rose_guard.decoding.settings import RoseSettings
 from rose_guard.engines.engine import Contrast, Delta, GenerationRequest, ReversePrompt, Usage
 from rose_guard.engines.worker import worker
-from rose_guard.errors import ClassifierError, PolicyViolation
+from rose_guard.errors import ClassifierError, PolicyViolation, SettingsError
 from rose_guard.message import Message, check_conversation, digest
 from rose_guard.policy.decision import Decision
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Sequence
 
-    from rose_guard.assessment import RiskAssessment
     from rose_guard.engines.engine import Engine
     from rose_guard.policy.policy import Policy
     from rose_guard.risk.classifier import RiskClassifier
@@ -33,12 +33,19 @@ class GenerationOptions:
         max_new_tokens: limit of the answer, in tokens.
         stop: the answer ends before the first of these strings.
         language: code of the language for prompts and messages, where the policy has it.
+
+    Raises:
+        SettingsError: if max_new_tokens is below 1.
     """
 
     settings: RoseSettings = field(default_factory=RoseSettings)
     max_new_tokens: int = 256
     stop: tuple[str, ...] = ()
     language: str = "en"
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1:
+            raise SettingsError(f"max_new_tokens = {self.max_new_tokens}: must be at least 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +164,10 @@ class Guard:
         """The scores, or why there are none; whatever a classifier raises must not pass for harmless."""
         assert self.classifier is not None
         try:
-            return self.classifier.classify(messages)
+            assessment = self.classifier.classify(messages)
+            return (
+                assessment if isinstance(assessment, RiskAssessment) else f"no assessment from {self.classifier.name}"
+            )
         except Exception as error:  # noqa: BLE001 - becomes the policy's on_error action, with its reason
             return str(error) if isinstance(error, ClassifierError) else type(error).__name__
 

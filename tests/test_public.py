@@ -32,7 +32,9 @@ def test_an_unknown_name_is_an_attribute_error():
 
 @pytest.mark.parametrize("statement", ["import rose_guard", "from rose_guard import Policy; Policy.default()"])
 def test_importing_loads_neither_torch_nor_langchain(statement):
-    check = f"import sys; {statement}; print([m for m in ('torch', 'transformers', 'langchain_core') if m in sys.modules])"
+    check = (
+        f"import sys; {statement}; print([m for m in ('torch', 'transformers', 'langchain_core') if m in sys.modules])"
+    )
     result = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 

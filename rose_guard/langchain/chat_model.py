@@ -13,7 +13,7 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import Field
 
-from rose_guard.langchain.guarded_model import GuardedModel
+from rose_guard.langchain.guarded_model import CONFIG, GuardedModel
 from rose_guard.langchain.messages import from_langchain
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ class ChatRose(GuardedModel, BaseChatModel):
     blocks, InputError and ContextLengthError for conversations that cannot be answered, ModelLoadError where
     weights are missing, DecodingError where a step failed.
     """
+
+    model_config = CONFIG
 
     cache: BaseCache | bool | None = Field(default=False, exclude=True)
     """Off unless asked for: a cached answer is given without judging the conversation anew."""

@@ -30,15 +30,17 @@ if TYPE_CHECKING:
     from rose_guard.policy.decision import Decision
 
 DEFAULT = "default"
+EMBEDDED = "embedded"
+CONFIG = ConfigDict(arbitrary_types_allowed=True, extra="forbid", populate_by_name=True, protected_namespaces=())
+"""A misspelled argument is an error; models repeat this, since LangChain's base classes would ignore it."""
 _SAMPLING = ("temperature", "top_k", "top_p", "min_p", "seed")
+_ANSWER = ("beta", "normalised", "max_tokens", "stop", "language", "expose")
 
 
 class GuardedModel(BaseModel):
     """Fields of every guarded LangChain model. The model itself loads when it is first needed."""
 
-    model_config = ConfigDict(
-        arbitrary_types_allowed=True, extra="forbid", populate_by_name=True, protected_namespaces=()
-    )
+    model_config = CONFIG
 
     model: Any = Field(default=None, exclude=True, repr=False)
     """A loaded transformers model, with its ``tokenizer``; None runs the embedded one."""
@@ -63,7 +65,7 @@ class GuardedModel(BaseModel):
     """Plausibility threshold of the contrast, see RoseSettings."""
     normalised: bool | None = None
     """Whether contrasted scores are divided by 1 − alpha, see RoseSettings."""
-    max_tokens: int = Field(default=256, ge=1, validation_alias=AliasChoices("max_tokens", "max_new_tokens"))
+    max_tokens: int = Field(default=256, validation_alias=AliasChoices("max_tokens", "max_new_tokens"))
     """Limit of an answer, in tokens."""
     stop: list[str] | None = None
     """An answer ends before the first of these strings."""
@@ -167,6 +169,8 @@ class GuardedModel(BaseModel):
             engine = TransformersEngine(self.model, self.tokenizer)
         classifier = self.classifier
         if classifier is None and policy is not None and policy.ungated is None:
+            if policy.classifier != EMBEDDED:
+                raise SettingsError(f"the policy is written for the classifier {policy.classifier!r}; pass classifier=")
             from rose_guard.risk.embedded import EmbeddedClassifier
 
             classifier = EmbeddedClassifier.shared()
@@ -199,7 +203,7 @@ class GuardedModel(BaseModel):
             "model_name": guard.engine.model_id,
             "policy_digest": guard.policy.digest if guard.policy else None,
             "classifier": guard.classifier.name if guard.classifier else None,
-            **{name: getattr(self, name) for name in (*_SAMPLING, "beta", "normalised", "max_tokens", "language")},
+            **{name: getattr(self, name) for name in (*_SAMPLING, *_ANSWER)},
         }
 
     def _response_metadata(self, piece: Piece) -> dict[str, Any]:
@@ -241,4 +245,4 @@ def _debug_metadata(piece: Piece, decision: Decision) -> dict[str, Any]:
 
 def _own_fields(cls: type[BaseModel]) -> set[str]:
     """Names that the class takes; ``dtype`` is the Hugging Face argument of that name."""
-    return (set(cls.model_fields) | {"max_new_tokens", "stop_sequences"}) - {"dtype"}
+    return (set(cls.model_fields) | {"max_new_tokens"}) - {"dtype"}

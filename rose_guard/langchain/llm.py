@@ -10,7 +10,7 @@ from langchain_core.language_models.llms import BaseLLM
 from langchain_core.outputs import Generation, GenerationChunk, LLMResult
 from pydantic import Field
 
-from rose_guard.langchain.guarded_model import GuardedModel
+from rose_guard.langchain.guarded_model import CONFIG, GuardedModel
 from rose_guard.message import Message
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ class RoseLLM(GuardedModel, BaseLLM):
 
     Takes the same arguments and raises the same errors as ChatRose.
     """
+
+    model_config = CONFIG
 
     cache: BaseCache | bool | None = Field(default=False, exclude=True)
     """Off unless asked for: a cached answer is given without judging the prompt anew."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 from uuid import uuid4
@@ -55,4 +56,4 @@ class Decision:
     @property
     def alpha(self) -> float:
         """Total strength of the contrast; 0 unless steering."""
-        return sum(alpha for _, alpha in self.branches)
+        return math.fsum(alpha for _, alpha in self.branches)

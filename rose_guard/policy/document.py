@@ -111,6 +111,7 @@ def _plain(node: Any) -> Any:
     return node
 
 
+_TEXTS = ("safe_prompts", "reverse_prompts", "messages")
 _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
     (): PolicyFile,
     ("classifier",): ClassifierEntry,
@@ -135,4 +136,7 @@ def _complaint(error: Any) -> tuple[Path_, str]:
     name = ".".join(str(part) for part in path)
     if "[key]" in error["loc"] or error["type"] == "value_error":
         return path, message
-    return path, f"{name}: {message[0].lower()}{message[1:]}, not {error['input']!r}"
+    given = error["input"]
+    # Only short values are repeated, and no prompt or message ever.
+    shown = f", not {given!r}" if isinstance(given, str | int | float) and path[0] not in _TEXTS else ""
+    return path, f"{name}: {message[0].lower()}{message[1:]}{shown}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -44,10 +44,10 @@ class Policy:
         ungated: steer every conversation with this band, whatever its risk; for comparisons and tests.
     """
 
-    rules: Mapping[str, Rule]
-    safe_prompts: Mapping[str, Mapping[str, str]]
-    reverse_prompts: Mapping[str, Mapping[str, str]]
-    messages: Mapping[str, Mapping[str, str]]
+    rules: Mapping[str, Rule] = field(repr=False)
+    safe_prompts: Mapping[str, Mapping[str, str]] = field(repr=False)
+    reverse_prompts: Mapping[str, Mapping[str, str]] = field(repr=False)
+    messages: Mapping[str, Mapping[str, str]] = field(repr=False)
     max_total_alpha: float
     classifier: str
     on_error: Action
@@ -150,9 +150,6 @@ class Policy:
     def decide_unscored(self, why: str, messages_digest: str) -> Decision:
         """The decision where the classifier failed: what ``classifier.on_error`` says, never ``allow``."""
         reason = f"risk could not be scored ({why}): {self.on_error}"
-        if self.on_error == "steer":
-            band = Band(0.0, "steer", self.max_total_alpha, None, "generic", "generic", "refusal")
-            return self._steer([("", 1.0, band)], reason, messages_digest)
         message = "refusal" if self.on_error == "refuse" else None
         return replace(self._decision(self.on_error, reason, messages_digest), message=message)
 

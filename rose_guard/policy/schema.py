@@ -77,7 +77,7 @@ class RuleEntry(_Strict):
 class Defaults(_Strict):
     """What a listed hazard or attack gets for the keys that it leaves out."""
 
-    threshold: Probability = 0.5
+    threshold: Probability = 0.7
     action: Action = "steer"
     alpha: Alpha = 0.5
     horizon: int | None = Field(default=None, ge=1)
@@ -88,10 +88,13 @@ class Defaults(_Strict):
 
 
 class ClassifierEntry(_Strict):
-    """Which classifier a policy is written for, and what happens when it fails."""
+    """Which classifier a policy is written for, and what happens when it fails.
+
+    Steering is no answer to a failure: locked hazards, which may be at stake, are never steered.
+    """
 
     name: str = "embedded"
-    on_error: Literal["steer", "refuse", "block"] = "refuse"
+    on_error: Literal["refuse", "block"] = "refuse"
 
 
 class PolicyFile(_Strict):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,7 +11,7 @@ from rose_guard.errors import InputError
 from rose_guard.taxonomy import ATTACKS, HAZARDS, labels_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 Split = Literal["train", "test"]
@@ -60,7 +59,7 @@ def public_examples(folder: Path) -> Iterator[Example]:
     for name, example in _PUBLIC.items():
         path = folder / f"{name}.jsonl"
         if path.exists():
-            yield from (found for row in _rows(path) if (found := example(row, name)) is not None)
+            yield from _public(path, name, example)
 
 
 def labelled_examples(path: Path) -> Iterator[Example]:
@@ -69,24 +68,37 @@ def labelled_examples(path: Path) -> Iterator[Example]:
     Raises:
         InputError: if a row lacks a column or names an unknown label, naming the row.
     """
-    for number, row in enumerate(_rows(path), start=1):
+    for place, row in _rows(path):
         hazard, attack = row.get("hazard"), row.get("attack")
-        if hazard not in (None, *HAZARDS) or attack not in (None, *ATTACKS) or not isinstance(row["harmful"], bool):
-            raise InputError(f"{path}:{number}: `harmful` must be true or false, hazard and attack the taxonomy's")
+        if hazard not in (None, *HAZARDS) or attack not in (None, *ATTACKS) or not isinstance(row.get("harmful"), bool):
+            raise InputError(f"{place}: `harmful` must be true or false, `hazard` and `attack` the taxonomy's")
         yield Example(row["text"], row["harmful"], hazard, attack, path.stem)
 
 
-def sizes(examples: Iterable[Example]) -> dict[str, int]:
-    """Examples by source."""
-    return dict(Counter(example.source for example in examples))
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        row = json.loads(line)
-        if not isinstance(row.get("text"), str):
+def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each row of a file of JSON lines, with its place for messages."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read; give a file of JSON lines in UTF-8") from error
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InputError(f"{path}:{number}: not JSON") from error
+        if not isinstance(row, dict) or not isinstance(row.get("text"), str):
             raise InputError(f"{path}:{number}: no `text`")
-        yield row
+        yield f"{path}:{number}", row
+
+
+def _public(path: Path, source: str, read: Callable[[dict[str, Any], str], Example | None]) -> Iterator[Example]:
+    for place, row in _rows(path):
+        try:
+            example = read(row, source)
+        except KeyError as error:
+            raise InputError(f"{place}: no column {error.args[0]!r}, or one with an unknown label") from error
+        if example is not None:
+            yield example
 
 
 def _shipped(name: str) -> list[dict[str, Any]]:

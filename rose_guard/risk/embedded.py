@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rose_guard.assessment import RiskAssessment, Span
 from rose_guard.risk.embedder import SentenceEmbedder
 from rose_guard.risk.head import Head
+from rose_guard.risk.sentences import sentences
 from rose_guard.taxonomy import ATTACKS, HAZARDS
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 
 class EmbeddedClassifier:
-    """Scores every message but the assistant's own, whole, in overlapping windows; the highest score counts.
+    """Scores every message but the assistant's own, whole and sentence by sentence; the highest score counts.
+
+    Long text is read in overlapping windows, so that nothing is cut off.
 
     Args:
         head: a file that ``rose-guard train-classifier`` wrote; the shipped head unless given.
@@ -48,12 +51,14 @@ class EmbeddedClassifier:
 
     def classify(self, messages: Sequence[Message]) -> RiskAssessment:
         """As the protocol says."""
-        spans, windows = [], []
-        for index, message in enumerate(messages):
-            if message.role != "assistant":
-                for window in self._embedder.windows(message.content):
-                    spans.append(Span(index, window.start, window.end))
-                    windows.append(window)
+        read = [
+            (Span(index, start + window.start, start + window.end), window)
+            for index, message in enumerate(messages)
+            if message.role != "assistant"
+            for start, text in _views(message)
+            for window in self._embedder.windows(text)
+        ]
+        spans, windows = [span for span, _ in read], [window for _, window in read]
         scores = self._head.scores(self._embedder.embed(windows))
         highest = {label: values.max(dim=0) for label, values in scores.items()}
         values = {label: float(best.values) for label, best in highest.items()}
@@ -64,6 +69,14 @@ class EmbeddedClassifier:
             spans={label: spans[int(best.indices)] for label, best in highest.items()},
             classifier=self.name,
         )
+
+
+def _views(message: Message) -> list[tuple[int, str]]:
+    """What is read of a message: its whole text, its sentences, and its name; each with where it starts."""
+    found = sentences(message.content)
+    parts = found if len(found) > 1 else []
+    views = [(0, message.content), *((start, message.content[start:end]) for start, end in parts)]
+    return [*views, (0, message.name)] if message.name else views
 
 
 @cache

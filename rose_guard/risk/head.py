@@ -48,12 +48,12 @@ class Head:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
         except (OSError, SafetensorError) as error:
             raise ModelLoadError(f"cannot read the risk head {path.name}: {type(error).__name__}") from error
-        labels = json.loads(metadata.get("labels", "null"))
-        if metadata.get("format") != FORMAT or labels != _labels():
+        about = json.loads(metadata.get("head", "{}"))
+        if about.get("format") != FORMAT or about.get("labels") != _labels():
             raise ModelLoadError(f"{path.name} is no risk head for this taxonomy; train it anew")
         weights = {name: tensors[f"{name}.weight"] for name in _SHAPES}
         biases = {name: tensors[f"{name}.bias"] for name in _SHAPES}
-        return cls(metadata["version"], weights, biases)
+        return cls(about["version"], weights, biases)
 
     def save(self, path: Path) -> None:
         """Write a safetensors file; the same head always gives the same bytes."""
@@ -61,8 +61,9 @@ class Head:
 
         tensors = {f"{name}.weight": tensor.contiguous() for name, tensor in self.weights.items()}
         tensors |= {f"{name}.bias": tensor.contiguous() for name, tensor in self.biases.items()}
-        metadata = {"format": FORMAT, "version": self.version, "labels": json.dumps(_labels())}
-        save_file(tensors, path, metadata=metadata)
+        # One entry only: safetensors writes several in no particular order.
+        about = {"format": FORMAT, "version": self.version, "labels": _labels()}
+        save_file(tensors, path, metadata={"head": json.dumps(about)})
 
     def scores(self, embeddings: Tensor) -> dict[str, Tensor]:
         """Probabilities for each label, ``harmful`` among them, each of shape ``(windows,)``.

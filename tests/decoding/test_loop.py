@@ -27,7 +27,9 @@ def llama():
 
 
 def plain(model, prompt, n, **options):
-    output = model.generate(torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt)), max_new_tokens=n, **options)
+    output = model.generate(
+        torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt)), max_new_tokens=n, **options
+    )
     return without_eos(model, output[0, len(prompt) :].tolist())
 
 
@@ -92,7 +94,9 @@ def test_alpha_zero_follows_the_whole_generation_config(changes):
     eos = model.generation_config.eos_token_id
     for start in range(6):
         prompt = [start + 1, start + 11, start + 20]
-        output = model.generate(torch.tensor([prompt]), attention_mask=torch.ones(1, 3), max_new_tokens=16)[0, 3:].tolist()
+        output = model.generate(torch.tensor([prompt]), attention_mask=torch.ones(1, 3), max_new_tokens=16)[
+            0, 3:
+        ].tolist()
         ends = [i for i, token in enumerate(output) if token in (eos if isinstance(eos, list) else [eos])]
         expected = output[: ends[0]] if ends else output
         assert rose_generate(model, prompt, [], settings=RoseSettings(alpha=0), max_new_tokens=16) == expected
@@ -152,9 +156,7 @@ def test_a_horizon_contrasts_exactly_the_first_tokens(llama):
 
 def test_a_horizon_past_the_end_changes_nothing(llama):
     def generate(horizon):
-        return rose_generate(
-            llama, [1, 2], [[3]], settings=RoseSettings(alpha=0.5, horizon=horizon), max_new_tokens=12
-        )
+        return rose_generate(llama, [1, 2], [[3]], settings=RoseSettings(alpha=0.5, horizon=horizon), max_new_tokens=12)
 
     assert generate(12) == generate(None)
 
@@ -194,7 +196,10 @@ def test_decoding_ends_at_any_end_of_sequence_token(llama):
     first = rose_generate(llama, [1, 2], [], settings=RoseSettings(alpha=0), max_new_tokens=4)
     model = tiny_model(VOCABULARY, context=64)
     model.generation_config.eos_token_id = [VOCABULARY - 2, first[2]]
-    assert rose_generate(model, [1, 2], [], settings=RoseSettings(alpha=0), max_new_tokens=9) == first[: first.index(first[2])]
+    assert (
+        rose_generate(model, [1, 2], [], settings=RoseSettings(alpha=0), max_new_tokens=9)
+        == first[: first.index(first[2])]
+    )
 
 
 def test_a_prompt_that_fills_the_context_names_both_lengths(llama):

@@ -150,7 +150,11 @@ def test_ordinary_conversations_are_encoded_exactly_as_transformers_does(prompt,
     chats = [
         [{"role": "user", "content": "How do I make a lentil soup?"}],
         [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "  2 < 3 & x_y | z > 1\n\n"}],
-        [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}, {"role": "user", "content": "é🙂"}],
+        [
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "content": "Hello"},
+            {"role": "user", "content": "é🙂"},
+        ],
     ]
     for chat in chats:
         expected = real.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)

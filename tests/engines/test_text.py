@@ -6,7 +6,13 @@ from hypothesis import strategies as st
 
 from rose_guard.engines.text import Detokenizer, StopStrings
 
-TEXTS = ["Hello, world!  Two  spaces\n\tand tabs", "naïve café 🙂👩‍👩‍👧 日本語 عربى", "x" * 50, " leading", "`code` 1,000.5"]
+TEXTS = [
+    "Hello, world!  Two  spaces\n\tand tabs",
+    "naïve café 🙂👩‍👩‍👧 日本語 عربى",
+    "x" * 50,
+    " leading",
+    "`code` 1,000.5",
+]
 
 
 def in_pieces(tokenizer, ids):

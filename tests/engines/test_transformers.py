@@ -60,7 +60,7 @@ def test_requests_that_take_turns_do_not_disturb_one_another(tiny_engine, soup):
     texts = ["", ""]
     running = {0, 1}
     while running:
-        for i in list(running):
+        for i in running:
             delta = next(streams[i], None)
             if delta is None:
                 running.discard(i)

@@ -46,6 +46,7 @@ def problems(text):
         ("hazards: {}", "p.yaml:1:1: `version` is missing"),
         ("version: 1\nmode: shadow", "p.yaml:2:1: mode"),
         ("version: 1\nclassifier: {on_error: allow}", "p.yaml:2:14: classifier.on_error"),
+        ("version: 1\nclassifier: {on_error: steer}", "p.yaml:2:14: classifier.on_error"),
         ("version: 1\nversion: 1", "duplicate key"),
         ("version: 1\nhazards:\n  hate: {action: steer}\n  hate: {action: block}", "p.yaml:4:3: found duplicate key"),
         (
@@ -77,6 +78,12 @@ def problems(text):
 )
 def test_each_mistake_is_named_with_its_place_and_a_suggestion(text, expected):
     assert any(expected in problem for problem in problems(text)), problems(text)
+
+
+@pytest.mark.parametrize("group", ["safe_prompts", "reverse_prompts", "messages"])
+def test_the_text_of_a_prompt_is_never_repeated_in_a_mistake(group):
+    assert not any("my words" in problem for problem in problems(f"version: 1\n{group}: {{mine: my words}}"))
+    assert not any("my words" in problem for problem in problems(f"version: 1\n{group}: my words"))
 
 
 def test_all_mistakes_are_listed_at_once_in_the_order_of_the_file():

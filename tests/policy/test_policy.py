@@ -55,7 +55,7 @@ def test_every_hazard_and_attack_has_a_rule_that_fires(label):
 def test_the_gravest_hazards_are_never_steered(label):
     policy = Policy.default()
     assert policy.rules[label].locked
-    for score in range(0, 101):
+    for score in range(101):
         assert decide(policy, **{label: score / 100}).action in ("allow", "refuse", "block")
 
 
@@ -121,11 +121,9 @@ def test_a_threshold_is_reached_at_its_very_value():
 def test_a_failed_classifier_never_leads_to_allow():
     assert Policy.default().decide_unscored("boom", "d").action == "refuse"
     assert Policy.default().decide(None, "d").action == "refuse"
-    for action in ("steer", "refuse", "block"):
+    for action in ("refuse", "block"):
         policy = Policy.from_yaml(f"version: 1\nclassifier: {{on_error: {action}}}")
-        decision = policy.decide_unscored("boom", "d")
-        assert decision.action == action
-        assert (decision.alpha > 0) == (action == "steer")
+        assert policy.decide_unscored("boom", "d").action == action
 
 
 def test_always_steers_everything_as_strongly_as_asked():
@@ -165,6 +163,10 @@ def test_the_shipped_prompts_are_written_for_each_hazard():
     for prompts in (policy.safe_prompts, policy.reverse_prompts):
         texts = [text["en"] for text in prompts.values()]
         assert len(set(texts)) == len(texts)
+
+
+def test_a_policy_shows_no_prompt_in_its_repr():
+    assert Policy.default().reverse_prompt("hate")[:20] not in repr(Policy.default())
 
 
 def test_a_missing_language_falls_back_to_english():

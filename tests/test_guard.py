@@ -1,0 +1,219 @@
+"""Laws of the guard: where classifier, policy and engine meet, nothing slips through."""
+
+import asyncio
+
+import pytest
+
+from rose_guard import (
+    ClassifierError,
+    Guard,
+    InputError,
+    Message,
+    Policy,
+    PolicyViolation,
+    RiskAssessment,
+    RoseSettings,
+)
+from rose_guard.engines import Contrast, Delta, Usage
+from rose_guard.guard import GenerationOptions
+from rose_guard.taxonomy import ATTACKS, HAZARDS
+
+HI = [Message("user", "Hi")]
+
+
+class FakeClassifier:
+    """Gives the scores that it is told to give."""
+
+    name = "fake"
+
+    def __init__(self, **scores):
+        self.scores = scores
+
+    def classify(self, messages):
+        values = {**dict.fromkeys([*HAZARDS, *ATTACKS], 0.0), **self.scores}
+        return RiskAssessment(
+            max(values.values()), {h: values[h] for h in HAZARDS}, {a: values[a] for a in ATTACKS}, classifier="fake"
+        )
+
+
+class FailingClassifier:
+    name = "failing"
+
+    def __init__(self, error):
+        self.error = error
+
+    def classify(self, messages):
+        raise self.error
+
+
+class FakeEngine:
+    """Remembers what it was asked for, and answers in three pieces."""
+
+    model_id = "fake"
+
+    def __init__(self):
+        self.requests = []
+
+    def stream(self, request):
+        self.requests.append(request)
+        yield Delta("one ")
+        yield Delta("two ")
+        yield Delta("three", "stop", Usage(3, 3), Contrast(0, 0), 0.1)
+
+    async def astream(self, request):
+        for delta in self.stream(request):
+            await asyncio.sleep(0)
+            yield delta
+
+    def token_ids(self, text):
+        return [ord(char) for char in text]
+
+
+def guard_for(policy=None, **scores):
+    return Guard(FakeEngine(), classifier=FakeClassifier(**scores), policy=policy or Policy.default())
+
+
+BLOCKING = Policy.from_yaml("version: 1\nhazards:\n  hate: {action: block}")
+
+
+def test_what_is_harmless_is_decoded_plainly_with_the_users_messages_only():
+    guard = guard_for()
+    answer = guard.answer(HI)
+    (request,) = guard.engine.requests
+    assert (answer.text, answer.decision.action) == ("one two three", "allow")
+    assert (request.safe_prompt, request.reverse_prompts, request.settings.alpha) == (None, (), 0.0)
+
+
+def test_what_is_risky_is_steered_with_the_policys_prompts():
+    guard = guard_for(hate=0.9)
+    decision = guard.answer(HI).decision
+    (request,) = guard.engine.requests
+    policy = Policy.default()
+    assert decision.hazards == ("hate",)
+    assert request.safe_prompt == policy.safe_prompt("hate")
+    assert [prompt.text for prompt in request.reverse_prompts] == [policy.reverse_prompt("hate")]
+    assert request.settings.alpha == decision.alpha == 0.5
+
+
+def test_a_refusal_is_the_policys_message_and_the_model_does_not_run():
+    guard = guard_for(suicide_self_harm=0.95)
+    answer = guard.answer(HI)
+    assert guard.engine.requests == []
+    assert answer.text == Policy.default().message("crisis")
+    assert (answer.last.delta.finish_reason, answer.last.delta.usage) == ("content_filter", Usage(0, 0))
+
+
+def test_a_block_is_an_error_without_text_and_the_model_does_not_run():
+    guard = guard_for(BLOCKING, hate=0.9)
+    with pytest.raises(PolicyViolation, match="hate"):
+        guard.answer(HI)
+    with pytest.raises(PolicyViolation):
+        asyncio.run(guard.aanswer(HI))
+    assert guard.engine.requests == []
+
+
+@pytest.mark.parametrize(
+    "error", [ClassifierError("no weights"), RuntimeError("secret prompt"), ValueError("x"), MemoryError()]
+)
+@pytest.mark.parametrize("on_error", ["refuse", "block"])
+def test_a_failing_classifier_leads_to_on_error_and_never_to_plain_decoding(error, on_error):
+    policy = Policy.from_yaml(f"version: 1\nclassifier: {{on_error: {on_error}}}")
+    guard = Guard(FakeEngine(), classifier=FailingClassifier(error), policy=policy)
+    decision = guard.decide(HI)
+    assert decision.action == on_error
+    assert "could not be scored" in decision.reason
+    assert "secret prompt" not in decision.reason
+    if on_error == "refuse":
+        assert guard.answer(HI).last.delta.finish_reason == "content_filter"
+    assert guard.engine.requests == []
+
+
+def test_a_classifier_that_returns_something_else_is_a_failure_too():
+    class Sloppy:
+        name = "sloppy"
+
+        def classify(self, messages):
+            return RiskAssessment(0.0, {"hate": 0.0}, {})
+
+    guard = Guard(FakeEngine(), classifier=Sloppy(), policy=Policy.default())
+    assert guard.decide(HI).action == "refuse"
+
+
+@pytest.mark.parametrize("returned", [None, {}, 0.0])
+def test_a_classifier_that_returns_no_assessment_never_leads_to_allow(returned):
+    class Sloppy:
+        name = "sloppy"
+
+        def classify(self, messages):
+            return returned
+
+    guard = Guard(FakeEngine(), classifier=Sloppy(), policy=Policy.default())
+    assert guard.decide(HI).action == "refuse"
+
+
+def test_a_gated_policy_without_a_classifier_is_refused():
+    with pytest.raises(ClassifierError, match="needs a classifier"):
+        Guard(FakeEngine(), policy=Policy.default())
+
+
+def test_without_a_policy_everything_is_decoded_plainly():
+    guard = Guard(FakeEngine())
+    decision = guard.answer(HI).decision
+    assert (decision.action, decision.reason) == ("allow", "no policy: plain decoding")
+    assert guard.engine.requests[0].safe_prompt is None
+
+
+def test_an_ungated_policy_asks_no_classifier():
+    failing = FailingClassifier(AssertionError("asked"))
+    guard = Guard(FakeEngine(), classifier=failing, policy=Policy.always(0.4))
+    assert guard.answer(HI).decision.action == "steer"
+    assert guard.engine.requests[0].settings.alpha == 0.4
+
+
+@pytest.mark.parametrize("messages", [[], [Message("user", "  ")], [Message("user", "a"), Message("assistant", "b")]])
+def test_what_cannot_be_answered_is_refused_before_anything_runs(messages):
+    guard = guard_for()
+    with pytest.raises(InputError):
+        guard.answer(messages)
+    with pytest.raises(InputError):
+        asyncio.run(guard.aanswer(messages))
+    assert guard.engine.requests == []
+
+
+def test_a_caller_cannot_choose_alpha_or_horizon():
+    guard = guard_for(hate=0.9)
+    guard.answer(HI, options=GenerationOptions(RoseSettings(alpha=0.0, horizon=1, temperature=0.7)))
+    (request,) = guard.engine.requests
+    assert (request.settings.alpha, request.settings.horizon, request.settings.temperature) == (0.5, None, 0.7)
+
+
+async def test_async_decides_and_answers_as_sync():
+    guard = guard_for(hate=0.9)
+    one, other = guard.answer(HI), await guard.aanswer(HI)
+    assert (one.text, one.decision.branches) == (other.text, other.decision.branches)
+    assert guard.engine.requests[0] == guard.engine.requests[1]
+
+
+def test_every_piece_carries_the_decision_it_was_given_under():
+    pieces = list(guard_for(hate=0.9).stream(HI))
+    assert [piece.text for piece in pieces] == ["one ", "two ", "three"]
+    assert len({piece.decision.decision_id for piece in pieces}) == 1
+
+
+def test_a_decision_names_policy_and_messages_by_digest():
+    from rose_guard.message import digest
+
+    decision = guard_for().decide(HI)
+    assert decision.policy_digest == Policy.default().digest
+    assert decision.messages_digest == digest(HI)
+
+
+def test_neither_decisions_nor_errors_show_prompts():
+    guard = guard_for(BLOCKING, hate=0.9)
+    secret = [Message("user", "my secret words")]
+    with pytest.raises(PolicyViolation) as caught:
+        guard.answer(secret)
+    steered = guard_for(hate=0.9)
+    shown = str(caught.value) + repr(steered.decide(secret)) + repr(steered.answer(secret).decision)
+    assert "secret" not in shown
+    assert Policy.default().reverse_prompt("hate")[:20] not in shown
