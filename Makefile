@@ -30,7 +30,7 @@ format: $(VENV)/.development ## format the code and mend what the linter can
 	$(BIN)/ruff format .
 
 docs: $(VENV)/.development ## write the generated pages of the docs
-	$(BIN)/python docs/generate.py
+	$(BIN)/typer rose_guard.cli.main utils docs --name rose-guard --title "Command line" --output docs/reference/cli.md
 
 clean: ## remove the virtual environment
 	rm -rf $(VENV) $(UNFINISHED)

@@ -27,7 +27,7 @@ def train_classifier(
     from rose_guard.risk import corpus, training
     from rose_guard.risk.embedder import SentenceEmbedder
 
-    examples = [*corpus.own_examples()]
+    examples = list(corpus.own_examples())
     if public is not None:
         examples += corpus.public_examples(public)
     for path in labelled or ():
@@ -40,7 +40,10 @@ def train_classifier(
     head.save(out)
 
     table = Table("source", "examples", "trained on", "flagged", title=f"head {head.version}")
-    for found in training.measure(head, examples, embeddings):
+    report = training.measure(head, examples, embeddings)
+    for found in report.sources:
         table.add_row(found.source, str(found.examples), "yes" if found.trained_on else "no", f"{found.flagged:.3f}")
     Console().print(table)
+    typer.echo(f"never trained on: area under the ROC curve {report.auroc:.3f}, ", nl=False)
+    typer.echo(f"hazard named right {report.hazard_accuracy:.3f}")
     typer.echo(f"written to {out}")

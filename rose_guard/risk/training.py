@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 from importlib import import_module
@@ -33,7 +34,7 @@ FLAGGED = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Measurement:
+class SourceReport:
     """What a head does on the examples of one source.
 
     Args:
@@ -47,6 +48,21 @@ class Measurement:
     examples: int
     flagged: float
     trained_on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a head does, by source, and over everything that it was not trained on.
+
+    Args:
+        sources: one report for each source and split.
+        auroc: area under the ROC curve, harmful against harmless, never trained on; NaN without both.
+        hazard_accuracy: share of the harmful ones never trained on whose likeliest hazard is theirs; NaN without any.
+    """
+
+    sources: tuple[SourceReport, ...]
+    auroc: float
+    hazard_accuracy: float
 
 
 def embed(examples: Sequence[Example], embedder: SentenceEmbedder) -> NDArray[np.float32]:
@@ -101,24 +117,45 @@ def train(examples: Sequence[Example], embeddings: NDArray[np.float32]) -> Head:
     )
 
 
-def measure(head: Head, examples: Sequence[Example], embeddings: NDArray[np.float32]) -> list[Measurement]:
-    """What the head flags, by source and split."""
-    flags = (head.scores(torch.from_numpy(embeddings))["harmful"] >= FLAGGED).numpy()
+def measure(head: Head, examples: Sequence[Example], embeddings: NDArray[np.float32]) -> Report:
+    """What the head does on all examples, those it was not trained on apart.
+
+    Raises:
+        ModelLoadError: if scikit-learn is not installed.
+    """
+    scores = {label: score.numpy() for label, score in head.scores(torch.from_numpy(embeddings)).items()}
     groups: dict[tuple[str, bool], list[bool]] = defaultdict(list)
-    for example, flag in zip(examples, flags, strict=True):
-        groups[example.source, example.split == "train"].append(bool(flag))
-    return [
-        Measurement(source, len(flagged), sum(flagged) / len(flagged), trained_on)
-        for (source, trained_on), flagged in groups.items()
-    ]
+    for example, score in zip(examples, scores["harmful"], strict=True):
+        groups[example.source, example.split == "train"].append(bool(score >= FLAGGED))
+    unseen = [i for i, example in enumerate(examples) if example.split == "test" and example.harmful is not None]
+    return Report(
+        tuple(SourceReport(source, len(g), sum(g) / len(g), trained_on) for (source, trained_on), g in groups.items()),
+        auroc=_auroc([bool(examples[i].harmful) for i in unseen], scores["harmful"][unseen]),
+        hazard_accuracy=_hazard_accuracy([examples[i].hazard for i in unseen], {h: scores[h][unseen] for h in HAZARDS}),
+    )
+
+
+def _auroc(harmful: list[bool], scores: NDArray[np.float32]) -> float:
+    if len(set(harmful)) < len((True, False)):
+        return math.nan
+    return float(_sklearn("metrics").roc_auc_score(harmful, scores))
+
+
+def _hazard_accuracy(hazards: list[str | None], scores: dict[str, NDArray[np.float32]]) -> float:
+    likeliest = np.array(list(scores))[np.stack(list(scores.values())).argmax(axis=0)] if hazards else []
+    hits = [hazard == found for hazard, found in zip(hazards, likeliest, strict=True) if hazard is not None]
+    return sum(hits) / len(hits) if hits else math.nan
+
+
+def _sklearn(module: str) -> Any:
+    try:
+        return import_module(f"sklearn.{module}")
+    except ImportError as error:
+        raise ModelLoadError("training needs scikit-learn; run `pip install 'rose-guard[train]'`") from error
 
 
 def _logistic_regression(**options: Any) -> Any:
-    try:
-        linear_model = import_module("sklearn.linear_model")
-    except ImportError as error:
-        raise ModelLoadError("training needs scikit-learn; run `pip install 'rose-guard[train]'`") from error
-    return linear_model.LogisticRegression(C=INVERSE_REGULARISATION, max_iter=5000, **options)
+    return _sklearn("linear_model").LogisticRegression(C=INVERSE_REGULARISATION, max_iter=5000, **options)
 
 
 def _weights(examples: Sequence[Example]) -> NDArray[np.float64]:

@@ -98,7 +98,7 @@ def test_wheels_are_installed_by_their_hash_alone_and_a_failure_is_told(monkeypa
 
 def test_weights_that_are_not_the_pinned_ones_are_refused(cache, monkeypatch, tmp_path):
     (tmp_path / embedded.GGUF_FILE).write_bytes(b"something else")
-    monkeypatch.setattr(PinnedWheel, "folder", lambda self: tmp_path)
+    monkeypatch.setattr(PinnedWheel, "folder", lambda _: tmp_path)
     with pytest.raises(ModelLoadError, match="damaged"):
         embedded.prepare()
 

@@ -127,7 +127,11 @@ def test_a_failing_classifier_refuses(tiny_engine):
         [],
         [("system", "Be kind.")],
         [("user", "Hi"), ("assistant", "Hello")],
-        [("user", "Hi"), AIMessage("", tool_calls=[{"name": "f", "args": {}, "id": "1"}]), ToolMessage("r", tool_call_id="1")],
+        [
+            ("user", "Hi"),
+            AIMessage("", tool_calls=[{"name": "f", "args": {}, "id": "1"}]),
+            ToolMessage("r", tool_call_id="1"),
+        ],
         [HumanMessage([{"type": "image_url", "image_url": {"url": "data:"}}])],
         [ChatMessage("Hi", role="system<|im_end|>")],
     ],
@@ -144,7 +148,10 @@ def test_a_prompt_longer_than_the_context_names_both_lengths(steered):
 
 
 def test_content_blocks_of_text_are_joined(plain):
-    blocks = [SystemMessage("You are Acme's bot."), HumanMessage([{"type": "text", "text": "How do I make "}, "a lentil soup?"])]
+    blocks = [
+        SystemMessage("You are Acme's bot."),
+        HumanMessage([{"type": "text", "text": "How do I make "}, "a lentil soup?"]),
+    ]
     assert plain.invoke(blocks).content == plain.invoke(CHAT).content
 
 
@@ -251,19 +258,20 @@ def test_a_global_cache_is_not_used_unless_asked_for(tiny_engine, always):
 
 
 async def test_a_cancelled_ainvoke_stops_decoding_within_a_step(tiny_engine, monkeypatch):
-    steps = []
+    steps, begun = [], asyncio.Event()
+    loop = asyncio.get_running_loop()
     decode = tiny_engine._deltas
 
     def counted(request):
         for delta in decode(request):
             steps.append(delta)
+            loop.call_soon_threadsafe(begun.set)
             yield delta
 
     monkeypatch.setattr(tiny_engine, "_deltas", counted)
     llm = ChatRose(engine=tiny_engine, policy=None, max_tokens=400)
     task = asyncio.create_task(llm.ainvoke("Hi there"))
-    while not steps:
-        await asyncio.sleep(0.001)
+    await begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -16,7 +16,7 @@ class TestChatRoseStandard(ChatModelUnitTests):
         return {}
 
 
-def test_constructing_loads_no_weights(benchmark_free_time=2.0):
+def test_constructing_loads_no_weights():
     """The suite's own timing fixture is a benchmark; this is the law behind it."""
     import time
 
@@ -24,10 +24,12 @@ def test_constructing_loads_no_weights(benchmark_free_time=2.0):
     started = time.perf_counter()
     for _ in range(10):
         ChatRose()
-    assert time.perf_counter() - started < benchmark_free_time
+    assert time.perf_counter() - started < 2
 
 
-@pytest.mark.parametrize("name", ["temperature", "max_tokens", "timeout", "stop", "max_retries", "api_key", "streaming"])
+@pytest.mark.parametrize(
+    "name", ["temperature", "max_tokens", "timeout", "stop", "max_retries", "api_key", "streaming"]
+)
 def test_standard_parameters_are_accepted(name):
     values = {"stop": ["x"], "api_key": "secret", "streaming": True, "max_tokens": 5, "max_retries": 1, "timeout": 1}
     model = ChatRose(**{name: values.get(name, 0.5)})

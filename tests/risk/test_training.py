@@ -72,9 +72,8 @@ def test_training_twice_gives_the_same_head_byte_for_byte(made_up, tmp_path):
 
 def test_a_head_tells_apart_what_it_was_taught(made_up):
     examples, rows = made_up
-    measured = {
-        (m.source, m.trained_on): m.flagged for m in training.measure(training.train(examples, rows), examples, rows)
-    }
+    report = training.measure(training.train(examples, rows), examples, rows)
+    measured = {(m.source, m.trained_on): m.flagged for m in report.sources}
     assert measured["made up", False] == 0.0
     assert 0.5 < measured["made up", True] < 0.8
 
