@@ -104,21 +104,31 @@ def _show(screen: Screen, prompt: Prompt, guard: Guard, plain: Guard | None, opt
 
 
 def _as_data(prompt: Prompt, guard: Guard, plain: Guard | None, options: GenerationOptions) -> dict[str, Any]:
-    from rose_guard.cli.screen import tokens_per_second
+    """One prompt's result; a blocked one has no text."""
+    from rose_guard.errors import PolicyViolation
     from rose_guard.langchain.guarded_model import rose_metadata
 
-    def data(answer: Answer) -> dict[str, Any]:
-        usage = answer.last.delta.usage
-        return {
-            "text": answer.text,
-            "usage": asdict(usage) if usage else None,
-            "tokens_per_second": tokens_per_second(answer),
-        }
-
-    answer = guard.answer(prompt.messages, options=options)
+    try:
+        answer = guard.answer(prompt.messages, options=options)
+    except PolicyViolation:
+        blocked = guard.decide(prompt.messages)
+        result = {"text": None, "usage": None, "rose": rose_metadata(blocked, None, debug=True)}
+    else:
+        rose = rose_metadata(answer.decision, answer.last.delta, debug=True)
+        result = {**_answer_data(answer), "rose": rose}
     return {
         **({"id": prompt.id} if prompt.id is not None else {}),
-        **data(answer),
-        "rose": rose_metadata(answer.last, debug=True),
-        **({"plain": data(plain.answer(prompt.messages, options=options))} if plain else {}),
+        **result,
+        **({"plain": _answer_data(plain.answer(prompt.messages, options=options))} if plain else {}),
+    }
+
+
+def _answer_data(answer: Answer) -> dict[str, Any]:
+    from rose_guard.cli.screen import tokens_per_second
+
+    usage = answer.last.delta.usage
+    return {
+        "text": answer.text,
+        "usage": asdict(usage) if usage else None,
+        "tokens_per_second": tokens_per_second(answer),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import TYPE_CHECKING
 
 import torch
@@ -30,6 +31,8 @@ class Branch:
         self._role = role
         self._unread = list(prompt_ids)
         self._cache = DynamicCache(config=model.config)
+        # Most models can leave out the logits of all tokens but the last, which a long prompt has no use for.
+        self._last_only = {"logits_to_keep": 1} if "logits_to_keep" in signature(model.forward).parameters else {}
 
     def append(self, token_id: int) -> None:
         """Put the token that was chosen at the end of the sequence."""
@@ -47,12 +50,12 @@ class Branch:
                 input_ids=torch.tensor([self._unread], device=self._model.device),
                 past_key_values=self._cache,
                 use_cache=True,
-                logits_to_keep=1,
+                **self._last_only,
             )
         except (RuntimeError, torch.OutOfMemoryError) as error:
             raise DecodingError(f"the {self._role} branch's forward pass failed: {type(error).__name__}") from error
         self._unread = []
-        logits: Tensor = output.logits[0, -1].to(dtype=torch.float32, copy=True)
+        logits: Tensor = output.logits[0, -1].to(device=self._model.device, dtype=torch.float32, copy=True)
         if not torch.isfinite(logits).all():
             raise DecodingError(
                 f"the {self._role} branch gave logits that are not finite, so no token was chosen; "

@@ -26,6 +26,7 @@ from rose_guard.policy.policy import Policy
 from rose_guard.risk.classifier import RiskClassifier
 
 if TYPE_CHECKING:
+    from rose_guard.engines.engine import Delta
     from rose_guard.guard import Piece
     from rose_guard.policy.decision import Decision
 
@@ -212,13 +213,12 @@ class GuardedModel(BaseModel):
             "model_name": self.guard.engine.model_id,
             "model_provider": "rose_guard",
             "finish_reason": piece.delta.finish_reason,
-            "rose": rose_metadata(piece, debug=self.expose == "debug"),
+            "rose": rose_metadata(piece.decision, piece.delta, debug=self.expose == "debug"),
         }
 
 
-def rose_metadata(piece: Piece, *, debug: bool) -> dict[str, Any]:
-    """What an answer tells of its decision; ids of reverse prompts, never their texts."""
-    decision = piece.decision
+def rose_metadata(decision: Decision, last: Delta | None, *, debug: bool) -> dict[str, Any]:
+    """What is told of a decision and of the answer that it led to, if any; ids of reverse prompts, never texts."""
     summary = {
         "decision_id": decision.decision_id,
         "action": decision.action,
@@ -228,18 +228,18 @@ def rose_metadata(piece: Piece, *, debug: bool) -> dict[str, Any]:
         "reverse_prompts": [prompt_id for prompt_id, _ in decision.branches],
         "policy_digest": decision.policy_digest,
     }
-    return {**summary, **_debug_metadata(piece, decision)} if debug else summary
+    return {**summary, **_debug_metadata(decision, last)} if debug else summary
 
 
-def _debug_metadata(piece: Piece, decision: Decision) -> dict[str, Any]:
-    assessment, contrast = decision.assessment, piece.delta.contrast
+def _debug_metadata(decision: Decision, last: Delta | None) -> dict[str, Any]:
+    assessment, contrast = decision.assessment, last.contrast if last else None
     return {
         "scores": {"harmful": assessment.harmful, **assessment.scores} if assessment else None,
         "reason": decision.reason,
         "contrast": {"contrasted_tokens": contrast.contrasted_tokens, "changed_tokens": contrast.changed_tokens}
         if contrast
         else None,
-        "timing": {"seconds": piece.delta.seconds},
+        "timing": {"seconds": last.seconds} if last else None,
     }
 
 

@@ -77,12 +77,17 @@ def test_compare_shows_scores_decision_both_answers_and_speeds(engine, classifie
         assert expected in shown
 
 
-def test_a_blocked_prompt_does_not_end_a_comparison(engine, classifier, prompts, tmp_path):
+def test_a_blocked_prompt_does_not_end_a_file_of_them_and_is_an_error_by_itself(engine, classifier, prompts, tmp_path):
     policy = tmp_path / "policy.yaml"
     policy.write_text("version: 1\nhazards:\n  privacy: {action: block}")
-    result = run("ask", "--file", str(prompts), "--policy", str(policy), *FEW)
-    assert result.exit_code == 0
-    assert "blocked" in result.stdout
+    shown = run("ask", "--file", str(prompts), "--policy", str(policy), *FEW)
+    assert (shown.exit_code, "blocked" in shown.stdout) == (0, True)
+    data = run("ask", "--file", str(prompts), "--policy", str(policy), "--json", *FEW)
+    _, blocked = map(json.loads, data.stdout.splitlines())
+    assert (data.exit_code, blocked["text"], blocked["usage"], blocked["rose"]["action"]) == (0, None, None, "block")
+    asked = run("ask", RISKY, "--policy", str(policy), *FEW)
+    assert "privacy" in str(asked.exception)
+    assert asked.stdout == ""
 
 
 def test_answers_with_markup_characters_are_shown_as_they_are(capsys):

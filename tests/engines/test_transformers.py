@@ -1,9 +1,11 @@
 """Laws of the in-process engine, on a tiny model."""
 
+from itertools import zip_longest
+
 import pytest
 
 from rose_guard import ContextLengthError, DecodingError, InputError, ModelLoadError, RoseSettings, SettingsError
-from rose_guard.engines import Engine, GenerationRequest, ReversePrompt
+from rose_guard.engines import Delta, Engine, GenerationRequest, ReversePrompt
 from rose_guard.engines.transformers import TransformersEngine
 from rose_guard.message import Message
 from tests.tiny import tiny_model, tiny_tokenizer
@@ -57,15 +59,8 @@ def test_requests_that_take_turns_do_not_disturb_one_another(tiny_engine, soup):
     other = [Message("user", "Bye")]
     alone = [text_of(tiny_engine, request(soup)), text_of(tiny_engine, request(other))]
     streams = [tiny_engine.stream(request(soup)), tiny_engine.stream(request(other))]
-    texts = ["", ""]
-    running = {0, 1}
-    while running:
-        for i in running:
-            delta = next(streams[i], None)
-            if delta is None:
-                running.discard(i)
-            else:
-                texts[i] += delta.text
+    turns = zip_longest(*streams, fillvalue=Delta(""))
+    texts = ["".join(delta.text for delta in answer) for answer in zip(*turns, strict=True)]
     assert texts == alone
 
 
