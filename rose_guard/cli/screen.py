@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.markup import escape
+from rich.console import Console, RenderableType
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rose_guard.policy.decision import Decision
 
 SHOWN_SCORES = 4
+LABEL_WIDTH = 8
 _COLOURS = {"allow": "green", "steer": "yellow", "refuse": "red", "block": "bold red"}
 
 
@@ -47,38 +48,55 @@ class Screen:
         """The probability of harm and the highest scores below it."""
         ranked = sorted(assessment.scores.items(), key=lambda item: -item[1])[:SHOWN_SCORES]
         table = Table.grid(padding=(0, 1))
+        table.add_column(width=LABEL_WIDTH)
         for label, score in [("harmful", assessment.harmful), *ranked]:
-            table.add_row(f"  {label}", _bar(score), f"{score:.2f}")
+            table.add_row("", label, _bar(score), f"{score:.2f}")
         self._out.print(table)
 
     def decision(self, decision: Decision) -> None:
         """What was decided, how strongly, and why."""
-        colour = _COLOURS[decision.action]
-        contrast = f" with alpha {decision.alpha:.2f} against {_ids(decision)}" if decision.branches else ""
-        self._out.print(f"  [{colour}]{decision.action}[/]{escape(contrast)}: {escape(decision.reason)}")
+        contrast = f"with alpha {decision.alpha:.2f} against {_ids(decision)}: " if decision.branches else ""
+        action = Text(decision.action, style=_COLOURS[decision.action])
+        self._out.print(self._beside(action, Text(contrast + decision.reason)))
 
     def answer(self, title: str, pieces: Iterable[Piece]) -> Answer:
-        """Print an answer as it comes, then how fast it was."""
+        """Print an answer, on a terminal as it comes, then how fast it was."""
         from rose_guard.guard import Answer
 
-        self._out.print(f"[bold cyan]{escape(title)}[/] ", end="")
+        label, body = Text(title, style="bold cyan"), Text()
         shown: list[Piece] = []
-        for piece in pieces:
-            self._out.print(Text(piece.text), end="")
-            shown.append(piece)
-        answer = Answer.of(shown)
-        self._out.print(f" [dim]({speed_in_words(answer)})[/]")
-        return answer
+        with Live(console=self._out, vertical_overflow="visible") if self._out.is_terminal else nullcontext() as live:
+            for piece in pieces:
+                shown.append(piece)
+                body.append(piece.text)
+                if live:
+                    live.update(self._beside(label, body))
+            body.append(f" ({speed_in_words(Answer.of(shown))})", style="dim")
+            if live:
+                live.update(self._beside(label, body))
+        if not live:
+            self._out.print(self._beside(label, body))
+        return Answer.of(shown)
 
     def blocked(self, violation: PolicyViolation) -> None:
         """Say that there is no answer, and why."""
-        self._out.print(f"[bold red]blocked[/] {escape(violation.reason)}")
+        self._out.print(self._beside(Text("blocked", style="bold red"), Text(violation.reason)))
 
     def text(self, pieces: Iterable[Piece]) -> None:
         """Print nothing but an answer's text."""
         for piece in pieces:
             self._out.print(Text(piece.text), end="")
         self._out.print()
+
+    def _beside(self, label: Text, body: Text) -> RenderableType:
+        """A label and what belongs to it: in columns on a terminal, on one line in a pipe."""
+        if not self._out.is_terminal:
+            return Text.assemble(label, " ", body)
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(width=LABEL_WIDTH, justify="right")
+        grid.add_column(overflow="fold")
+        grid.add_row(label, body)
+        return grid
 
 
 def tokens_per_second(answer: Answer) -> float | None:
