@@ -35,7 +35,7 @@ class GenerationOptions:
         language: code of the language for prompts and messages, where the policy has it.
 
     Raises:
-        SettingsError: if max_new_tokens is below 1.
+        SettingsError: if max_new_tokens is below 1, or a stop string is empty or no text.
     """
 
     settings: RoseSettings = field(default_factory=RoseSettings)
@@ -44,8 +44,10 @@ class GenerationOptions:
     language: str = "en"
 
     def __post_init__(self) -> None:
-        if self.max_new_tokens < 1:
-            raise SettingsError(f"max_new_tokens = {self.max_new_tokens}: must be at least 1")
+        if not isinstance(self.max_new_tokens, int) or self.max_new_tokens < 1:
+            raise SettingsError(f"max_new_tokens = {self.max_new_tokens!r}: must be a whole number of at least 1")
+        if isinstance(self.stop, str) or not all(isinstance(stop, str) and stop for stop in self.stop):
+            raise SettingsError("stop must be a list of non-empty texts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +113,13 @@ class Guard:
         Raises:
             InputError: if there is nothing to answer.
         """
+        messages = tuple(messages)
         check_conversation(messages)
         return self._decide(messages, worker.run(self._assess, messages) if self._needs_scores else None)
 
     async def adecide(self, messages: Sequence[Message]) -> Decision:
         """As :meth:`decide`, without blocking the event loop."""
+        messages = tuple(messages)
         check_conversation(messages)
         return self._decide(messages, await worker.arun(self._assess, messages) if self._needs_scores else None)
 
@@ -126,6 +130,7 @@ class Guard:
             PolicyViolation: if the action is ``block``.
             InputError, ContextLengthError, DecodingError, EngineOverloadedError: from the engine.
         """
+        messages = tuple(messages)  # what is judged is what is answered, whatever becomes of the caller's list
         decision = self.decide(messages)
         planned = self._plan(messages, decision, options or GenerationOptions())
         if isinstance(planned, Delta):
@@ -139,6 +144,7 @@ class Guard:
         self, messages: Sequence[Message], *, options: GenerationOptions | None = None
     ) -> AsyncGenerator[Piece]:
         """As :meth:`stream`, without blocking the event loop; cancelling it stops the decoding within a step."""
+        messages = tuple(messages)
         decision = await self.adecide(messages)
         planned = self._plan(messages, decision, options or GenerationOptions())
         if isinstance(planned, Delta):

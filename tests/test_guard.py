@@ -16,6 +16,7 @@ from rose_guard import (
 )
 from rose_guard.engines import Contrast, Delta, Usage
 from rose_guard.guard import GenerationOptions
+from rose_guard.message import digest
 from rose_guard.taxonomy import ATTACKS, HAZARDS
 
 HI = [Message("user", "Hi")]
@@ -180,6 +181,21 @@ def test_what_cannot_be_answered_is_refused_before_anything_runs(messages):
     assert guard.engine.requests == []
 
 
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_what_is_judged_is_what_is_answered_even_if_the_callers_list_changes_meanwhile(asynchronous):
+    messages = list(HI)
+
+    class Meddling(FakeClassifier):
+        def classify(self, judged):
+            messages[0] = Message("user", "something else")
+            return super().classify(judged)
+
+    guard = Guard(FakeEngine(), classifier=Meddling(), policy=Policy.default())
+    answer = asyncio.run(guard.aanswer(messages)) if asynchronous else guard.answer(messages)
+    assert guard.engine.requests[0].messages == tuple(HI)
+    assert answer.decision.messages_digest == digest(HI)
+
+
 def test_a_caller_cannot_choose_alpha_or_horizon():
     guard = guard_for(hate=0.9)
     guard.answer(HI, options=GenerationOptions(RoseSettings(alpha=0.0, horizon=1, temperature=0.7)))
@@ -201,8 +217,6 @@ def test_every_piece_carries_the_decision_it_was_given_under():
 
 
 def test_a_decision_names_policy_and_messages_by_digest():
-    from rose_guard.message import digest
-
     decision = guard_for().decide(HI)
     assert decision.policy_digest == Policy.default().digest
     assert decision.messages_digest == digest(HI)

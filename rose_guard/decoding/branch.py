@@ -52,8 +52,13 @@ class Branch:
                 use_cache=True,
                 **self._last_only,
             )
-        except (RuntimeError, torch.OutOfMemoryError) as error:
+        except Exception as error:
             raise DecodingError(f"the {self._role} branch's forward pass failed: {type(error).__name__}") from error
+        if getattr(output, "past_key_values", None) is not self._cache:
+            raise DecodingError(
+                f"{type(self._model).__name__} keeps no key-value cache, so its branches would forget their prompts; "
+                f"use a model with attention and a cache"
+            )
         self._unread = []
         logits: Tensor = output.logits[0, -1].to(device=self._model.device, dtype=torch.float32, copy=True)
         if not torch.isfinite(logits).all():

@@ -25,7 +25,7 @@ class TokenChooser:
         max_new_tokens: as for ``generate``; some processors depend on it.
 
     Raises:
-        SettingsError: if the model's generation_config asks for beam search, which has no contrasted form.
+        SettingsError: if the model's generation_config asks for what cannot be followed here, such as beam search.
     """
 
     def __init__(self, model: PreTrainedModel, prompt_tokens: int, settings: RoseSettings, max_new_tokens: int) -> None:
@@ -74,8 +74,14 @@ def _generation_config(model: PreTrainedModel, settings: RoseSettings, max_lengt
     untyped: Any = model
     config: GenerationConfig
     config, _ = untyped._prepare_generation_config(None, **changes)  # noqa: SLF001
-    if (config.num_beams or 1) > 1:
-        raise SettingsError("the model's generation_config asks for beam search; set its num_beams to 1 to use ROSE")
+    unsupported = {
+        "num_beams": (config.num_beams or 1) > 1,
+        "stop_strings": config.stop_strings,
+        "max_time": config.max_time,
+    }
+    for name, is_set in unsupported.items():
+        if is_set:
+            raise SettingsError(f"the model's generation_config sets {name}, which ROSE cannot follow; unset it")
     return config
 
 

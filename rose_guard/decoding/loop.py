@@ -140,7 +140,10 @@ def _split(alpha: float, weights: Sequence[float] | None, branches: int) -> list
         raise SettingsError(f"weights must hold one positive number for each of the {branches} reverse prompts")
     if alpha > 0.0 and not branches:
         raise SettingsError(f"alpha is {alpha} but there is no reverse prompt to contrast; pass one, or alpha=0")
-    return [alpha * (weight / sum(weights)) for weight in weights]
+    alphas = [alpha * (weight / sum(weights)) for weight in weights]
+    if alpha > 0.0 and not all(share > 0.0 for share in alphas):
+        raise SettingsError("the weights differ by so much that a reverse prompt would count for nothing")
+    return alphas
 
 
 def _token_limit(model: PreTrainedModel, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> int:
@@ -150,7 +153,7 @@ def _token_limit(model: PreTrainedModel, prompts: Sequence[Sequence[int]], max_n
         raise InputError("a prompt has no tokens; every branch needs at least one")
     longest = max(len(prompt) for prompt in prompts)
     context: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    if context is None:
+    if context is None or context < 1:
         return max_new_tokens
     if longest >= context:
         raise ContextLengthError(longest, context)

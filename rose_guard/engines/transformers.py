@@ -12,7 +12,7 @@ from rose_guard.engines.engine import Contrast, Delta, GenerationRequest, Usage
 from rose_guard.engines.prompt import ChatPrompt
 from rose_guard.engines.text import Detokenizer, StopStrings
 from rose_guard.engines.worker import worker
-from rose_guard.errors import ModelLoadError
+from rose_guard.errors import InputError, ModelLoadError
 from rose_guard.message import check_conversation
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class TransformersEngine:
         model.train(mode=False)
         self.hf_tokenizer = tokenizer
         self._prompt = ChatPrompt(tokenizer)
-        self._model_id = model_id or model.config.name_or_path or type(model).__name__
+        self._model_id = model_id or model.config.name_or_path or f"{type(model).__name__}-{id(model):x}"
 
     @classmethod
     def embedded(cls, *, dtype: str = "float32") -> TransformersEngine:
@@ -113,6 +113,11 @@ class TransformersEngine:
         check_conversation(request.messages)
         positive_ids = self._prompt.encode(request.messages, lead=request.safe_prompt)
         reverse_ids = [self._prompt.encode(request.messages, lead=p.text) for p in request.reverse_prompts]
+        if positive_ids in reverse_ids:
+            raise InputError(
+                "the safe and the reverse prompt read the same here, so there is nothing to contrast; check that the "
+                "chat template shows the system message of a conversation like this one, and the policy's prompts"
+            )
         steps = decode(
             self.hf_model,
             positive_ids,

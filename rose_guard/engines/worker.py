@@ -1,17 +1,20 @@
 """Worker: the one thread on which all model work of a process runs.
 
 Two torch thread pools on few cores slow each other down many times over, so classifier and engine share this
-thread. Work is handed over a step at a time: requests take turns, and an iterator that its reader drops is
-closed before the next step.
+thread. Decoding is handed over a step at a time, so that requests take turns, and an iterator that its reader drops
+is closed before the next step.
 """
 
 from __future__ import annotations
 
 import asyncio
+import atexit
+import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import partial
-from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterator
@@ -23,21 +26,29 @@ _END = object()
 
 
 class Worker:
-    """Runs functions and iterators on a thread of its own, for threads and event loops alike."""
+    """Runs functions and iterators on a thread of its own, for threads and event loops alike.
+
+    The thread starts with the first work. After a fork the child has a thread of its own; at exit the running step is
+    awaited.
+    """
 
     def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rose-guard", initializer=self._mark)
-        self._thread = threading.local()
+        self._start_lock = threading.Lock()
+        self._begin_afresh()
+        os.register_at_fork(after_in_child=self._begin_afresh)
+        atexit.register(self._stop)
 
     def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call ``function`` on the worker and wait for what it returns or raises."""
         if self._is_here:
             return function(*args, **kwargs)
-        return self._executor.submit(function, *args, **kwargs).result()
+        return self._submit(partial(function, *args, **kwargs)).result()
 
     async def arun(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As :meth:`run`, without blocking the event loop."""
-        return await asyncio.wrap_future(self._executor.submit(function, *args, **kwargs))
+        if self._is_here:
+            return function(*args, **kwargs)
+        return await asyncio.wrap_future(self._submit(partial(function, *args, **kwargs)))
 
     def iterate(self, make: Callable[[], Iterator[T]]) -> Generator[T]:
         """The iterator that ``make`` gives, each of its steps run on the worker."""
@@ -46,7 +57,7 @@ class Worker:
             while (item := self.run(next, iterator, _END)) is not _END:
                 yield cast("T", item)
         finally:
-            self.run(_close, iterator)
+            self._close(iterator)
 
     async def aiterate(self, make: Callable[[], Iterator[T]]) -> AsyncGenerator[T]:
         """As :meth:`iterate`, without blocking the event loop; cancelling it closes the iterator."""
@@ -55,19 +66,58 @@ class Worker:
             while (item := await self.arun(cast("Callable[[], T]", partial(next, iterator, _END)))) is not _END:
                 yield item
         finally:
-            self._executor.submit(_close, iterator)
-
-    def _mark(self) -> None:
-        self._thread.is_worker = True
+            self._close(iterator)
 
     @property
     def _is_here(self) -> bool:
-        return getattr(self._thread, "is_worker", False)
+        return threading.current_thread() is self._thread
+
+    def _submit(self, call: Callable[[], T]) -> Future[T]:
+        self._start()
+        future: Future[T] = Future()
+        self._jobs.put((future, call))
+        return future
+
+    def _close(self, iterator: Iterator[object]) -> None:
+        """Close an iterator before the next step, without waiting.
+
+        The garbage collector may call this in the middle of anything, so it must take no lock: SimpleQueue.put is
+        the one way of handing over that is safe there.
+        """
+        close = getattr(iterator, "close", None)
+        if close is not None:
+            self._jobs.put((Future(), close))
+
+    def _start(self) -> None:
+        if self._thread is None:
+            with self._start_lock:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._work, name="rose-guard", daemon=True)
+                    self._thread.start()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            future, call = job
+            if future.set_running_or_notify_cancel():
+                _settle(future, call)
+            del job, future, call  # the last reference to a request's caches must not wait for the next job
+
+    def _begin_afresh(self) -> None:
+        self._start_lock = threading.Lock()
+        self._jobs: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def _stop(self) -> None:
+        if self._thread is not None:
+            self._jobs.put(None)
+            self._thread.join()
 
 
-def _close(iterator: Iterator[object]) -> None:
-    if close := getattr(iterator, "close", None):
-        close()
+def _settle(future: Future[T], call: Callable[[], T]) -> None:
+    try:
+        future.set_result(call())
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to whoever waits for it
+        future.set_exception(error)
 
 
 worker = Worker()

@@ -223,6 +223,8 @@ def test_an_answer_ends_where_the_context_does(llama):
         ([1], [[1]], {"weights": [1.0, 2.0]}, SettingsError),
         ([1], [[1]], {"weights": [0.0]}, SettingsError),
         ([1], [[1]], {"weights": [float("nan")]}, SettingsError),
+        ([1], [[1], [2]], {"weights": [1.7e308, 1.7e308]}, SettingsError),
+        ([1], [[1], [2]], {"weights": [1e-320, 1e10]}, SettingsError),
         ([1], [[1], [2]], {"weights": [float("inf"), 1.0]}, SettingsError),
     ],
 )
@@ -231,11 +233,20 @@ def test_what_cannot_be_decoded_is_refused_with_a_typed_error(llama, positive, r
         rose_generate(llama, positive, reverse, **options)
 
 
-def test_beam_search_is_refused(llama):
+@pytest.mark.parametrize(("name", "value"), [("num_beams", 4), ("stop_strings", ["x"]), ("max_time", 1.0)])
+def test_what_a_generation_config_asks_for_and_rose_cannot_follow_is_refused(name, value):
     model = tiny_model(VOCABULARY)
-    model.generation_config.num_beams = 4
-    with pytest.raises(SettingsError, match="beam"):
+    setattr(model.generation_config, name, value)
+    with pytest.raises(SettingsError, match=name):
         rose_generate(model, [1], [], settings=RoseSettings(alpha=0))
+
+
+def test_a_model_that_keeps_no_key_value_cache_is_refused():
+    from transformers import MambaConfig, MambaForCausalLM
+
+    config = MambaConfig(vocab_size=VOCABULARY, hidden_size=16, num_hidden_layers=1, state_size=4)
+    with pytest.raises(DecodingError, match="cache"):
+        rose_generate(MambaForCausalLM(config), [1, 2], [[3]])
 
 
 class Faulty(torch.nn.Module):

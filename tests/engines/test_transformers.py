@@ -116,6 +116,11 @@ def test_a_contrast_needs_both_reverse_prompts_and_an_alpha(soup):
         request(soup, reverse_prompts=())
 
 
+def test_branches_that_read_the_same_are_refused_rather_than_called_contrasted(tiny_engine, soup):
+    with pytest.raises(InputError, match="nothing to contrast"):
+        list(tiny_engine.stream(request(soup, reverse_prompts=(ReversePrompt("Be kind."),))))
+
+
 def test_an_empty_stop_string_is_refused(soup):
     with pytest.raises(SettingsError, match="stop"):
         request(soup, stop=("",))

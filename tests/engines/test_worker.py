@@ -1,8 +1,11 @@
 """Laws of the worker: one thread, one step at a time, for threads and event loops alike."""
 
 import asyncio
+import gc
+import os
 import threading
 import time
+import warnings
 
 import pytest
 
@@ -56,6 +59,7 @@ def test_dropping_an_iterator_closes_it(worker):
     steps = worker.iterate(lambda: iter(counter))
     next(steps)
     steps.close()
+    worker.run(int)
     assert counter.closed
     assert counter.steps == 1
 
@@ -93,6 +97,41 @@ def test_two_iterators_take_turns(worker):
     assert order == ["a", "b"] * 3
     first.close()
     second.close()
+
+
+def test_a_child_after_a_fork_has_a_worker_of_its_own(worker):
+    worker.run(int)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        os._exit(0 if worker.run(lambda: 42) == 42 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_iterators_that_the_garbage_collector_drops_are_closed_and_block_nothing(worker):
+    counters = [Counter() for _ in range(20)]
+    thresholds = gc.get_threshold()
+    gc.set_threshold(1, 1, 1)
+    try:
+        for counter in counters:
+            cycle = [worker.iterate(lambda counter=counter: iter(counter))]
+            next(cycle[0])
+            cycle.append(cycle)
+            del cycle
+            worker.run(int)
+    finally:
+        gc.set_threshold(*thresholds)
+    gc.collect()
+    worker.run(int)
+    assert all(counter.closed for counter in counters)
+
+
+def test_an_event_loop_on_the_worker_does_not_wait_for_itself(worker):
+    async def ask():
+        return await worker.arun(lambda: 42)
+
+    assert worker.run(lambda: asyncio.run(ask())) == 42
 
 
 async def test_the_event_loop_runs_on_while_the_worker_works(worker):
