@@ -60,6 +60,9 @@ class RiskAssessment:
         for name in ("hazards", "attacks", "spans"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
+    def __reduce__(self) -> tuple[type[RiskAssessment], tuple[object, ...]]:
+        return type(self), (self.harmful, dict(self.hazards), dict(self.attacks), dict(self.spans), self.classifier)
+
     @property
     def scores(self) -> dict[str, float]:
         """Hazards and attacks in one mapping, in taxonomy order."""

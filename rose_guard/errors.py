@@ -48,6 +48,9 @@ class ContextLengthError(InputError):
             f"longer context"
         )
 
+    def __reduce__(self) -> tuple[type[ContextLengthError], tuple[int, int]]:
+        return type(self), (self.prompt_tokens, self.context_tokens)
+
 
 class SettingsError(RoseGuardError):
     """A decoding setting is out of range, unknown, or would weaken what the constructor chose."""
@@ -64,9 +67,15 @@ class PolicyError(RoseGuardError):
         self.problems = tuple(problems)
         super().__init__("\n".join(self.problems))
 
+    def __reduce__(self) -> tuple[type[PolicyError], tuple[tuple[str, ...]]]:
+        return type(self), (self.problems,)
+
 
 class PolicyViolation(RoseGuardError):  # noqa: N818 - a public name, and not a fault
     """The policy blocks this conversation; the model did not run.
+
+    With LangChain's ``with_fallbacks``, name the exceptions to handle: by default it handles this one too, and would
+    hand what was blocked to the next model.
 
     Args:
         reason: which rule fired, in words that hold no part of the prompt.
@@ -77,6 +86,9 @@ class PolicyViolation(RoseGuardError):  # noqa: N818 - a public name, and not a 
         self.reason = reason
         self.decision_id = decision_id
         super().__init__(f"blocked by policy: {reason} (decision {decision_id})")
+
+    def __reduce__(self) -> tuple[type[PolicyViolation], tuple[str, str]]:
+        return type(self), (self.reason, self.decision_id)
 
 
 class ModelLoadError(RoseGuardError):

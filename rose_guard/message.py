@@ -38,6 +38,10 @@ class Message:
             raise InputError(f"a message's role must be one of {', '.join(ROLES)}")
         if not isinstance(self.content, str) or not isinstance(self.name, str | None):
             raise InputError("a message's content and name must be text; images and audio are not supported")
+        try:
+            (self.content + (self.name or "")).encode()
+        except UnicodeEncodeError:
+            raise InputError("a message holds half a character (a lone surrogate); decode its bytes anew") from None
 
 
 def check_conversation(messages: Sequence[Message]) -> None:

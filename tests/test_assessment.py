@@ -1,6 +1,7 @@
 """Laws of RiskAssessment: what was not scored never passes for harmless."""
 
 import math
+import pickle
 
 import pytest
 
@@ -38,6 +39,11 @@ def test_scores_cannot_be_changed_afterwards():
     assert assessment.hazards["hate"] == 0.0
     with pytest.raises(TypeError):
         assessment.hazards["hate"] = 1.0
+
+
+def test_an_assessment_survives_pickling():
+    assessment = RiskAssessment(0.0, NO_HAZARDS, NO_ATTACKS, classifier="x")
+    assert pickle.loads(pickle.dumps(assessment)) == assessment
 
 
 def test_scores_come_in_taxonomy_order():

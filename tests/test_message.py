@@ -18,7 +18,8 @@ def test_digests_are_equal_exactly_for_equal_conversations(one, other):
 
 
 @pytest.mark.parametrize(
-    ("role", "content"), [("developer", "x"), ("", "x"), ("user", None), ("user", ["x"]), ("user", b"x")]
+    ("role", "content"),
+    [("developer", "x"), ("", "x"), ("user", None), ("user", ["x"]), ("user", b"x"), ("user", "\ud800")],
 )
 def test_a_message_is_a_known_role_and_text(role, content):
     with pytest.raises(InputError):

@@ -1,5 +1,6 @@
 """What rose_guard promises by name."""
 
+import pickle
 import subprocess
 import sys
 
@@ -37,6 +38,17 @@ def test_importing_loads_neither_torch_nor_langchain(statement):
     )
     result = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_errors_survive_pickling():
+    for error in (
+        errors.PolicyError(["a", "b"]),
+        errors.PolicyViolation("hate", "id"),
+        errors.ContextLengthError(7, 5),
+        errors.InputError("x"),
+    ):
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), str(again)) == (type(error), str(error))
 
 
 def test_every_error_is_a_rose_guard_error_and_drawn_in_the_tree():

@@ -21,16 +21,25 @@ WITH_TOOLS_AND_NAMES = (
     "<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+FROM_PIECES = (
+    "{% for message in messages %}{{ '<|' + message['role'] + '|>' }}{{ message['content'] }}{{ '<|' + 'end|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|' + 'assistant|>' }}{% endif %}"
+)
+BY_PLAIN_TEXT = (
+    "<|im_start|>{% for message in messages %}{% if message['role'] == 'user' %}[INST] {{ message['content'] }} [/INST]"
+    "{% else %}{{ message['content'] }}<|im_end|>{% endif %}{% endfor %}"
+)
 CONTROL = ("<|im_start|>", "<|im_end|>", "<|tool|>")
 
 
-def tiny_tokenizer(template=CHATML):
-    """A byte-level tokenizer: 256 bytes and three control tokens."""
+def tiny_tokenizer(template=CHATML, *, more=()):
+    """A byte-level tokenizer: 256 bytes, three control tokens, and more that are not called special."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     backend = Tokenizer(models.BPE({char: i for i, char in enumerate(alphabet)}, []))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
     backend.add_special_tokens([AddedToken(token, special=True) for token in CONTROL])
+    backend.add_tokens([AddedToken(token, special=False) for token in more])
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<|im_end|>", pad_token="<|im_end|>")
     tokenizer.chat_template = template
     return tokenizer

@@ -42,12 +42,19 @@ class ChatPrompt:
                 "model, or pass a tokenizer whose chat_template is set"
             )
         self._tokenizer = copy.deepcopy(tokenizer)
-        self._control = _control_tokens(self._tokenizer)
+        # Every added token counts, special or not: a template may build one from pieces, as '<|' + role + '|>'.
+        self._control = {
+            token_id: token.content
+            for token_id, token in self._tokenizer.added_tokens_decoder.items()
+            if not token.content.isspace()
+        }
+        self._tokenizer.chat_control_tokens = list(self._control.values())
         # Longest first, so that a token that begins another one does not hide it.
         ordered = sorted(self._control.values(), key=len, reverse=True)
         self._control_pattern = re.compile("|".join(map(re.escape, ordered)) or r"(?!)")
         self._markup = {ord(c): "x" for c in set("".join(ordered)) if not (c.isalnum() or c.isspace())}
         self._has_system_role = self._probe_system_role()
+        self._probe_turns()
         self._probe_safety()
 
     def encode(
@@ -81,7 +88,7 @@ class ChatPrompt:
         return ids
 
     def token_ids(self, text: str) -> list[int]:
-        """Token ids of a text by itself, control tokens in it encoded as text."""
+        """Token ids of a text by itself, special tokens in it encoded as text."""
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
         return ids
 
@@ -108,9 +115,11 @@ class ChatPrompt:
                 sanitize_control_tokens=True,
             )
         except TemplateError as error:
-            raise InputError(f"the model's chat template refuses this conversation: {error}") from error
-        except ValueError as error:
-            raise InputError("the tokenizer cannot encode this conversation without control tokens") from error
+            # Only what the template itself says may be repeated, not what it quotes from the conversation.
+            said = str(error) if str(error) in self._tokenizer.get_chat_template() else "it gives no reason"
+            raise InputError(f"the model's chat template refuses this conversation: {said}") from None
+        except (ValueError, TypeError, KeyError):
+            raise InputError("the tokenizer cannot encode this conversation without control tokens") from None
         return cast("list[int]", ids)
 
     def _control_ids(self, ids: Sequence[int]) -> list[int]:
@@ -138,6 +147,23 @@ class ChatPrompt:
             return False
         return probe in self._tokenizer.decode(ids)
 
+    def _probe_turns(self) -> None:
+        """Turns that plain text alone tells apart could be forged by anyone who types that text."""
+        first, second, third = "FirstTurnProbe", "SecondTurnProbe", "ThirdTurnProbe"
+        turns = [("user", first), ("assistant", second), ("user", third)]
+        try:
+            rendered = self._tokenizer.apply_chat_template(
+                [{"role": role, "content": text} for role, text in turns], tokenize=False, add_generation_prompt=True
+            )
+        except (TemplateError, ValueError, TypeError, KeyError) as error:
+            raise ModelLoadError("the chat template cannot show a conversation of three turns; pass another") from error
+        boundaries = re.split(f"{first}|{second}|{third}", str(rendered))[1:]
+        if len(boundaries) < len(turns) or not all(map(self._control_pattern.search, boundaries)):
+            raise ModelLoadError(
+                "the chat template parts turns by plain text, which a user could type to forge one; use a model whose "
+                "template writes a control token between any two turns"
+            )
+
     def _probe_safety(self) -> None:
         every_token = " ".join(self._control.values())
         try:
@@ -162,13 +188,3 @@ def _fold(system: str, turns: Sequence[dict[str, str]]) -> list[dict[str, str]]:
     first = next(i for i, turn in enumerate(turns) if turn["role"] == "user")
     content = SEPARATOR.join(text for text in (system, turns[first]["content"]) if text)
     return [*turns[:first], {**turns[first], "content": content}, *turns[first + 1 :]]
-
-
-def _control_tokens(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
-    """Added tokens that steer the model: special ones, and those that the chat template writes."""
-    template = tokenizer.get_chat_template()
-    return {
-        token_id: token.content
-        for token_id, token in tokenizer.added_tokens_decoder.items()
-        if token.special or (token.content in template and not token.content.isspace())
-    }

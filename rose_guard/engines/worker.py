@@ -32,8 +32,10 @@ class Worker:
     awaited.
     """
 
+    _jobs: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
+    _thread: threading.Thread | None
+
     def __init__(self) -> None:
-        self._start_lock = threading.Lock()
         self._begin_afresh()
         os.register_at_fork(after_in_child=self._begin_afresh)
         atexit.register(self._stop)
@@ -92,8 +94,9 @@ class Worker:
         if self._thread is None:
             with self._start_lock:
                 if self._thread is None:
-                    self._thread = threading.Thread(target=self._work, name="rose-guard", daemon=True)
-                    self._thread.start()
+                    thread = threading.Thread(target=self._work, name="rose-guard", daemon=True)
+                    thread.start()
+                    self._thread = thread
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -104,8 +107,8 @@ class Worker:
 
     def _begin_afresh(self) -> None:
         self._start_lock = threading.Lock()
-        self._jobs: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._jobs = SimpleQueue()
+        self._thread = None
 
     def _stop(self) -> None:
         if self._thread is not None:

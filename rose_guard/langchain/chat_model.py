@@ -75,7 +75,7 @@ class ChatRose(GuardedModel, BaseChatModel):
         params = super()._get_ls_params(stop=stop, **kwargs)
         params["ls_provider"] = "rose_guard"
         params["ls_model_type"] = "chat"
-        params["ls_model_name"] = kwargs.get("model") or (self._guard.engine.model_id if self._guard else "unloaded")
+        params["ls_model_name"] = kwargs.get("model") or self._model_name
         return params
 
     def _generate(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -14,12 +13,14 @@ from pydantic import (
     InstanceOf,
     PrivateAttr,
     SecretStr,
-    field_validator,
     model_validator,
 )
 
+from rose_guard import __version__
 from rose_guard.decoding.settings import RoseSettings
+from rose_guard.engines.embedded import MODEL_ID as EMBEDDED_MODEL_ID
 from rose_guard.engines.engine import Engine
+from rose_guard.engines.worker import worker
 from rose_guard.errors import SettingsError
 from rose_guard.guard import GenerationOptions, Guard
 from rose_guard.policy.policy import Policy
@@ -82,27 +83,20 @@ class GuardedModel(BaseModel):
     api_key: SecretStr | None = Field(default=None, exclude=True, repr=False)
     """Accepted so that models can be swapped; never read."""
 
-    _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
     _guard: Guard | None = PrivateAttr(default=None)
-
-    @field_validator("policy", mode="after")
-    @classmethod
-    def _load_policy(cls, policy: Policy | str | Path | None) -> Policy | None:
-        if policy == DEFAULT:
-            return Policy.default()
-        return Policy.load(policy) if isinstance(policy, str | Path) else policy
+    _guard_parts: tuple[object, ...] = PrivateAttr(default=())
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.policy == DEFAULT:  # pydantic does not validate defaults
-            self.policy = Policy.default()
+        """Refuse here what would otherwise fail, or be overlooked, at the first answer."""
         if self.engine is not None and self.model is not None:
             raise SettingsError("give either engine= or model= and tokenizer=, not both")
         if (self.model is None) != (self.tokenizer is None):
             raise SettingsError("model= and tokenizer= belong together; give both, or from_pretrained(id)")
-        if isinstance(self.model, str | Path):
+        if isinstance(self.model, str | Path) or (self.model is not None and not hasattr(self.model, "generate")):
             raise SettingsError("model= takes a loaded transformers model; use from_pretrained(id_or_path) for a name")
-        self._options(None)  # so that a wrong setting is refused here, not at the first answer
+        self.policy = loaded_policy(self.policy)
+        self._options(None)
         return self
 
     @classmethod
@@ -142,10 +136,7 @@ class GuardedModel(BaseModel):
         Raises:
             ModelLoadError: if either is missing; the message names the command that mends it.
         """
-        with self._lock:
-            if self._guard is None:
-                self._guard = self._build_guard()
-            return self._guard
+        return worker.run(self._built_guard)
 
     @property
     def hf_model(self) -> Any:
@@ -161,21 +152,35 @@ class GuardedModel(BaseModel):
         """A text in the model's own tokens."""
         return self.guard.engine.token_ids(text)
 
-    def _build_guard(self) -> Guard:
+    def _built_guard(self) -> Guard:
+        """The guard for the fields as they are now: a changed policy must never leave an old guard in place.
+
+        Runs on the worker alone, so that it needs no lock and loads nothing twice.
+        """
+        parts = (self.policy, self.classifier, self.engine, self.model, self.tokenizer, self.dtype)
+        if self._guard is None or any(now is not then for now, then in zip(parts, self._guard_parts, strict=True)):
+            policy = loaded_policy(self.policy)
+            self._guard = Guard(self._engine(), classifier=self._classifier(policy), policy=policy)
+            self._guard_parts = parts
+        return self._guard
+
+    def _engine(self) -> Engine:
         from rose_guard.engines.transformers import TransformersEngine
 
-        policy = self.policy if isinstance(self.policy, Policy) else None
-        engine = self.engine
-        if engine is None and self.model is not None:
-            engine = TransformersEngine(self.model, self.tokenizer)
-        classifier = self.classifier
-        if classifier is None and policy is not None and policy.ungated is None:
-            if policy.classifier != EMBEDDED:
-                raise SettingsError(f"the policy is written for the classifier {policy.classifier!r}; pass classifier=")
-            from rose_guard.risk.embedded import EmbeddedClassifier
+        if self.engine is not None:
+            return self.engine
+        if self.model is not None:
+            return TransformersEngine(self.model, self.tokenizer)
+        return TransformersEngine.embedded(dtype=self.dtype)
 
-            classifier = EmbeddedClassifier.shared()
-        return Guard(engine or TransformersEngine.embedded(dtype=self.dtype), classifier=classifier, policy=policy)
+    def _classifier(self, policy: Policy | None) -> RiskClassifier | None:
+        if self.classifier is not None or policy is None or policy.ungated is not None:
+            return self.classifier
+        if policy.classifier != EMBEDDED:
+            raise SettingsError(f"the policy is written for the classifier {policy.classifier!r}; pass classifier=")
+        from rose_guard.risk.embedded import EmbeddedClassifier
+
+        return EmbeddedClassifier.shared()
 
     def _options(self, stop: list[str] | None, **call: Any) -> GenerationOptions:
         """This model's settings with those of one call over them.
@@ -183,6 +188,7 @@ class GuardedModel(BaseModel):
         Raises:
             SettingsError: if a call names a setting that there is not.
         """
+        call.pop("stream", None)  # LangChain's own, which it has acted on by now
         sampling = {name: call.pop(name, getattr(self, name)) for name in _SAMPLING}
         max_new_tokens = call.pop("max_new_tokens", call.pop("max_tokens", self.max_tokens))
         if call:
@@ -198,19 +204,26 @@ class GuardedModel(BaseModel):
         )
 
     def _parameters(self) -> dict[str, Any]:
-        """Everything that changes an answer; LangChain's cache keys on it."""
-        guard = self.guard
+        """Everything that changes an answer; LangChain's cache keys on it. Loads nothing."""
+        policy = loaded_policy(self.policy)
         return {
-            "model_name": guard.engine.model_id,
-            "policy_digest": guard.policy.digest if guard.policy else None,
-            "classifier": guard.classifier.name if guard.classifier else None,
+            "model_name": self._model_name,
+            "policy_digest": policy.digest if policy else None,
+            "classifier": self.classifier.name if self.classifier else f"{EMBEDDED} of rose_guard {__version__}",
             **{name: getattr(self, name) for name in (*_SAMPLING, *_ANSWER)},
         }
+
+    @property
+    def _model_name(self) -> str:
+        """The engine's name for its model, also before the embedded one is loaded."""
+        if self.engine is None and self.model is None:
+            return f"{EMBEDDED_MODEL_ID}:{self.dtype}"
+        return self.guard.engine.model_id
 
     def _response_metadata(self, piece: Piece) -> dict[str, Any]:
         """Metadata of an answer, from its last piece."""
         return {
-            "model_name": self.guard.engine.model_id,
+            "model_name": self._model_name,
             "model_provider": "rose_guard",
             "finish_reason": piece.delta.finish_reason,
             "rose": rose_metadata(piece.decision, piece.delta, debug=self.expose == "debug"),
@@ -241,6 +254,20 @@ def _debug_metadata(decision: Decision, last: Delta | None) -> dict[str, Any]:
         else None,
         "timing": {"seconds": last.seconds} if last else None,
     }
+
+
+def loaded_policy(policy: Policy | str | Path | None) -> Policy | None:
+    """A policy from what a user may give for one; None only for None.
+
+    Raises:
+        PolicyError: if a file is wrong.
+        SettingsError: if it is none of these.
+    """
+    if policy is None or isinstance(policy, Policy):
+        return policy
+    if isinstance(policy, str | Path):
+        return Policy.default() if policy == DEFAULT else Policy.load(policy)
+    raise SettingsError(f"policy= takes a Policy, the path of a policy file, {DEFAULT!r} or None")
 
 
 def _own_fields(cls: type[BaseModel]) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 
-    from rose_guard.guard import Piece
+    from rose_guard.guard import Answer, Piece
 
 
 class RoseLLM(GuardedModel, BaseLLM):
@@ -54,13 +55,18 @@ class RoseLLM(GuardedModel, BaseLLM):
         **kwargs: Any,
     ) -> LLMResult:
         options = self._options(stop, **kwargs)
-        answers = [self.guard.answer([Message("user", prompt)], options=options) for prompt in prompts]
-        return LLMResult(
-            generations=[
-                [Generation(text=answer.text, generation_info=self._response_metadata(answer.last))]
-                for answer in answers
-            ]
-        )
+        return self._result([self.guard.answer([Message("user", prompt)], options=options) for prompt in prompts])
+
+    async def _agenerate(
+        self,
+        prompts: list[str],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> LLMResult:
+        options = self._options(stop, **kwargs)
+        guard = await asyncio.to_thread(lambda: self.guard)
+        return self._result([await guard.aanswer([Message("user", prompt)], options=options) for prompt in prompts])
 
     def _stream(
         self,
@@ -81,10 +87,19 @@ class RoseLLM(GuardedModel, BaseLLM):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[GenerationChunk]:
-        pieces = self.guard.astream([Message("user", prompt)], options=self._options(stop, **kwargs))
+        guard = await asyncio.to_thread(lambda: self.guard)
+        pieces = guard.astream([Message("user", prompt)], options=self._options(stop, **kwargs))
         async with aclosing(pieces):
             async for piece in pieces:
                 yield self._chunk(piece)
+
+    def _result(self, answers: list[Answer]) -> LLMResult:
+        return LLMResult(
+            generations=[
+                [Generation(text=answer.text, generation_info=self._response_metadata(answer.last))]
+                for answer in answers
+            ]
+        )
 
     def _chunk(self, piece: Piece) -> GenerationChunk:
         info = self._response_metadata(piece) if piece.delta.finish_reason else None

@@ -51,5 +51,5 @@ def _block_text(block: str | dict[str, object]) -> str:
         return block
     text = block.get("text")
     if block.get("type") != "text" or not isinstance(text, str):
-        raise InputError(f"content blocks of type {block.get('type')!r} are not supported; only text is")
+        raise InputError("content blocks other than text are not supported; leave out images, audio and files")
     return text

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from rose_guard.errors import PolicyError
@@ -14,7 +15,7 @@ from rose_guard.policy.schema import BandEntry, ClassifierEntry, Defaults, Polic
 from rose_guard.policy.spelling import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from pydantic import BaseModel
@@ -43,9 +44,12 @@ class PolicyDocument:
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
-            raise PolicyError([f"{name}:{place}: {(error.problem or 'not valid YAML').strip()}"]) from error
-        except YAMLError as error:
-            raise PolicyError([f"{name}:1:1: not valid YAML"]) from error
+            problem = (error.problem or "not valid YAML").strip()
+            if isinstance(error, DuplicateKeyError):  # its own words quote the values, which may be prompts
+                problem = problem.split(" with value", maxsplit=1)[0].removeprefix("found ")
+            raise PolicyError([f"{name}:{place}: {problem}"]) from None
+        except (YAMLError, RecursionError):
+            raise PolicyError([f"{name}:1:1: not valid YAML, or nested too deeply"]) from None
         if not isinstance(self._root, CommentedMap):
             raise PolicyError([f"{name}:1:1: a policy is a mapping that begins with `version: 1`"])
 
@@ -71,6 +75,8 @@ class PolicyDocument:
         Raises:
             PolicyError: naming every mistake, its line and column, and what was probably meant.
         """
+        if empty := list(_empty(self._root)):
+            raise self.error([(path, f"`{path[-1]}` has no value; give one or leave the key out") for path in empty])
         try:
             return PolicyFile.model_validate(_plain(self._root))
         except ValidationError as error:
@@ -109,6 +115,17 @@ def _plain(node: Any) -> Any:
     if isinstance(node, CommentedSeq):
         return [_plain(value) for value in node]
     return node
+
+
+def _empty(node: Any, path: Path_ = ()) -> Iterator[Path_]:
+    """Paths of keys without a value, which YAML reads as null."""
+    if node is None:
+        yield path
+    items = (
+        node.items() if isinstance(node, CommentedMap) else enumerate(node) if isinstance(node, CommentedSeq) else ()
+    )
+    for part, value in items:
+        yield from _empty(value, (*path, part))
 
 
 _TEXTS = ("safe_prompts", "reverse_prompts", "messages")

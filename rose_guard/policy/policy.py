@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache, cached_property
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from rose_guard.errors import PolicyError, SettingsError
 from rose_guard.policy.decision import Action, Decision, strictness
@@ -21,8 +23,6 @@ from rose_guard.policy.spelling import did_you_mean
 from rose_guard.taxonomy import ATTACKS, HAZARDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from rose_guard.assessment import RiskAssessment
 
 MAX_STEERING_HAZARDS = 2
@@ -52,6 +52,14 @@ class Policy:
     classifier: str
     on_error: Action
     ungated: Band | None = None
+
+    def __post_init__(self) -> None:
+        if missing := [label for label in (*HAZARDS, *ATTACKS) if label not in self.rules]:
+            raise PolicyError([f"no rule for {label}" for label in missing])
+        if strictness(self.on_error) < strictness("refuse"):
+            raise PolicyError([f"on_error is {self.on_error!r}: a failed classifier must lead to 'refuse' or 'block'"])
+        for name in ("rules", "safe_prompts", "reverse_prompts", "messages"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     @classmethod
     def load(cls, path: str | Path) -> Policy:
@@ -102,7 +110,8 @@ class Policy:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the policy's canonical JSON, as 64 hex digits."""
-        canonical = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        parts = {part.name: getattr(self, part.name) for part in fields(self)}
+        canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=_plain)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def decide(self, assessment: RiskAssessment | None, messages_digest: str) -> Decision:
@@ -110,7 +119,7 @@ class Policy:
 
         Steering ranks the firing bands by (alpha, severity, score, taxonomy order) and keeps two:
         ``A = min(alpha₁, max_total_alpha)`` and ``alphaᵢ = A · alphaᵢ / Σⱼ alphaⱼ``, equal reverse prompts merged,
-        under the first one's safe prompt and horizon.
+        under the first one's safe prompt and the longest horizon of all that fire.
 
         Args:
             assessment: the scores; None is allowed only where the policy is ungated.
@@ -165,12 +174,13 @@ class Policy:
         """Text of a message to the user, likewise."""
         return _localised(self.messages[message_id], language)
 
-    def _rank(self, entry: tuple[str, float, Band]) -> tuple[tuple[int, float], int, float]:
+    def _rank(self, entry: tuple[str, float, Band]) -> tuple[float, int, float]:
         label, score, band = entry
-        return band.strength, SEVERITIES.index(self.rules[label].severity), score
+        return band.alpha_if_steering, SEVERITIES.index(self.rules[label].severity), score
 
     def _steer(self, firing: list[tuple[str, float, Band]], reason: str, messages_digest: str) -> Decision:
         bands = [band for _, _, band in firing[:MAX_STEERING_HAZARDS]]
+        longest = max((band for _, _, band in firing), key=lambda band: band.reach)
         total = min(bands[0].alpha, self.max_total_alpha)
         alphas: dict[str, float] = {}
         for band in bands:
@@ -180,11 +190,15 @@ class Policy:
             self._decision("steer", reason, messages_digest),
             branches=tuple(alphas.items()),
             safe_prompt=bands[0].safe_prompt,
-            horizon=bands[0].horizon,
+            horizon=longest.horizon,
         )
 
     def _decision(self, action: Action, reason: str, messages_digest: str) -> Decision:
         return Decision(action, reason, self.digest, messages_digest)
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else asdict(value)
 
 
 @cache

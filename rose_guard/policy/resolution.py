@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypedDict
 from rose_guard.policy.rule import Band, Rule
 from rose_guard.policy.schema import BandEntry, Defaults, PolicyFile, RuleEntry
 from rose_guard.policy.spelling import did_you_mean
-from rose_guard.taxonomy import ATTACKS, HAZARDS
+from rose_guard.taxonomy import HAZARDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +58,6 @@ def resolve(document: PolicyDocument, base: Policy | None) -> Resolved:
         *_without_fallback_language(file),
         *_not_monotonic(own_rules),
         *(_loosened_locks(own_rules, base) if base else ()),
-        *_missing_rules(resolved),
     ]
     if complaints:
         raise document.error(complaints)
@@ -120,10 +119,13 @@ def _without_fallback_language(file: PolicyFile) -> list[tuple[Path_, str]]:
 def _not_monotonic(rules: dict[str, Rule]) -> list[tuple[Path_, str]]:
     """A higher score must never give a weaker action, nor a weaker contrast."""
     return [
-        ((_group(label), label, "bands", i), f"{label}: a higher score gives a weaker action or a smaller alpha")
+        (
+            (_group(label), label, "bands", i),
+            f"{label}: a higher score gives a weaker action, a smaller alpha or a shorter horizon",
+        )
         for label, rule in rules.items()
         for i, (lower, higher) in enumerate(pairwise(rule.bands), start=1)
-        if higher.strength < lower.strength
+        if higher.is_weaker_than(lower)
     ]
 
 
@@ -140,12 +142,8 @@ def _loosened_locks(rules: dict[str, Rule], base: Policy) -> list[tuple[Path_, s
         for label, rule in rules.items()
         if base.rules[label].locked
         for band in base.rules[label].bands
-        if (own := rule.band(band.at)) is None or own.strength < band.strength
+        if (own := rule.band(band.at)) is None or own.is_weaker_than(band)
     ]
-
-
-def _missing_rules(resolved: Resolved) -> list[tuple[Path_, str]]:
-    return [((), f"no rule for {label}") for label in (*HAZARDS, *ATTACKS) if label not in resolved["rules"]]
 
 
 def _group(label: str) -> str:

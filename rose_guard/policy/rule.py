@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,9 +26,20 @@ class Band:
     message: str
 
     @property
-    def strength(self) -> tuple[int, float]:
-        """Orders bands by what they do: the action, then the alpha where it steers."""
-        return strictness(self.action), self.alpha if self.action == "steer" else 0.0
+    def reach(self) -> float:
+        """How many tokens it contrasts, where it steers; infinity for all."""
+        return math.inf if self.horizon is None else self.horizon
+
+    @property
+    def alpha_if_steering(self) -> float:
+        """Its alpha, or 0 where it does not steer."""
+        return self.alpha if self.action == "steer" else 0.0
+
+    def is_weaker_than(self, other: Band) -> bool:
+        """Whether it does less: a milder action, or when both steer a smaller alpha or a shorter reach."""
+        if self.action != other.action or self.action != "steer":
+            return strictness(self.action) < strictness(other.action)
+        return self.alpha < other.alpha or self.reach < other.reach
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from rose_guard.taxonomy import ATTACKS, HAZARDS
 Severity = Literal["low", "medium", "high", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
 
-Probability = Annotated[float, Field(ge=0.0, le=1.0)]
-Alpha = Annotated[float, Field(gt=0.0, lt=1.0)]
+Probability = Annotated[float, Field(ge=0.0, le=1.0, strict=True)]
+Alpha = Annotated[float, Field(gt=0.0, lt=1.0, strict=True)]
 Texts = Annotated[dict[str, str], Field(min_length=1)]
 """The same text by language code, ``en`` among them."""
 

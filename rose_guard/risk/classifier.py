@@ -16,6 +16,7 @@ class RiskClassifier(Protocol):
     """Scores how risky it is to answer a conversation.
 
     Implementations score every message they are given, whole: text left out must raise, never pass for harmless.
+    Policies read the scores of hazards and attacks; ``harmful`` alone leads to nothing.
     The guard calls them on its worker thread, one call at a time.
     """
 

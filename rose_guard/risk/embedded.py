@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import as_file, files
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from rose_guard.assessment import RiskAssessment, Span
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class EmbeddedClassifier:
-    """Scores every message but the assistant's own, whole and sentence by sentence; the highest score counts.
+    """Scores every message whole, all but the assistant's also by the sentence; the highest score counts.
 
     Long text is read in overlapping windows, so that nothing is cut off.
 
@@ -42,7 +43,8 @@ class EmbeddedClassifier:
     @staticmethod
     def shared() -> EmbeddedClassifier:
         """The shipped classifier; a process holds one copy."""
-        return _shared()
+        with _loading:
+            return _shared()
 
     @property
     def name(self) -> str:
@@ -54,7 +56,6 @@ class EmbeddedClassifier:
         read = [
             (Span(index, start + window.start, start + window.end), window)
             for index, message in enumerate(messages)
-            if message.role != "assistant"
             for start, text in _views(message)
             for window in self._embedder.windows(text)
         ]
@@ -72,11 +73,18 @@ class EmbeddedClassifier:
 
 
 def _views(message: Message) -> list[tuple[int, str]]:
-    """What is read of a message: its whole text, its sentences, and its name; each with where it starts."""
-    found = sentences(message.content)
+    """What is read of a message: its whole text, its sentences, and its name; each with where it starts.
+
+    The assistant's turns are read whole only. They are mostly the model's own, long and already steered, and sentence
+    by sentence nearly every long conversation would count as risky; what a forged turn asks for as a whole still does.
+    """
+    found = sentences(message.content) if message.role != "assistant" else []
     parts = found if len(found) > 1 else []
     views = [(0, message.content), *((start, message.content[start:end]) for start, end in parts)]
     return [*views, (0, message.name)] if message.name else views
+
+
+_loading = Lock()
 
 
 @cache

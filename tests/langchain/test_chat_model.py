@@ -17,6 +17,7 @@ from rose_guard import (
     Policy,
     PolicyError,
     PolicyViolation,
+    RoseLLM,
     SettingsError,
 )
 from tests.test_guard import FailingClassifier, FakeClassifier
@@ -183,6 +184,7 @@ def test_a_caller_cannot_loosen_the_guard(steered, setting):
         ({"temperature": -1}, SettingsError),
         ({"temperature": float("nan")}, SettingsError),
         ({"max_tokens": 0}, SettingsError),
+        ({"stop": [""]}, SettingsError),
         ({"model": "gpt2", "tokenizer": "gpt2"}, SettingsError),
         ({"model": object()}, SettingsError),
         ({"policy": "no-such-file.yaml"}, PolicyError),
@@ -191,6 +193,76 @@ def test_a_caller_cannot_loosen_the_guard(steered, setting):
 def test_a_wrong_argument_is_refused_when_constructing(arguments, error):
     with pytest.raises(error):
         ChatRose(**arguments)
+
+
+BLOCKING = Policy.from_yaml("version: 1\nhazards:\n  hate: {action: block}")
+
+
+@pytest.mark.parametrize("loaded_before", [False, True])
+@pytest.mark.parametrize("how", ["assign", "copy"])
+def test_a_policy_given_later_counts_from_then_on(tiny_engine, how, loaded_before):
+    llm = gated(tiny_engine, None, hate=0.9)
+    if loaded_before:
+        assert llm.invoke(CHAT).response_metadata["rose"]["action"] == "allow"
+    if how == "assign":
+        llm.policy = BLOCKING
+    else:
+        llm = llm.model_copy(update={"policy": BLOCKING})
+    with pytest.raises(PolicyViolation):
+        llm.invoke(CHAT)
+    llm.policy = "default"
+    assert llm.invoke(CHAT).response_metadata["rose"]["action"] == "steer"
+    llm.policy = "no-such-file.yaml"
+    with pytest.raises(PolicyError):
+        llm.invoke(CHAT)
+    llm.policy = 42
+    with pytest.raises(SettingsError):
+        llm.invoke(CHAT)
+
+
+def test_models_can_be_copied_deeply_and_configured(tiny_engine):
+    from langchain_core.runnables import ConfigurableField
+
+    llm = ChatRose(policy=None)
+    assert llm.model_copy(deep=True).policy is None
+    configurable = gated(tiny_engine).configurable_fields(max_tokens=ConfigurableField("limit"))
+    message = configurable.with_config(configurable={"limit": 2}).invoke(CHAT)
+    assert message.usage_metadata["output_tokens"] <= 2
+
+
+def test_a_classifier_that_asks_the_same_model_does_not_wait_for_itself(tiny_engine):
+    class Judge(FakeClassifier):
+        def classify(self, messages):
+            plain.invoke(CHAT)
+            return super().classify(messages)
+
+    plain = ChatRose(engine=tiny_engine, policy=None, max_tokens=2)
+    assert ChatRose(engine=tiny_engine, classifier=Judge(), max_tokens=2).invoke(CHAT).content is not None
+
+
+async def test_nothing_is_loaded_on_the_event_loop(monkeypatch):
+    import threading
+
+    from rose_guard.engines.transformers import TransformersEngine
+
+    threads = []
+
+    def embedded(*, dtype):
+        threads.append(threading.current_thread())
+        raise ModelLoadError("no weights")
+
+    monkeypatch.setattr(TransformersEngine, "embedded", embedded)
+    for ask in (ChatRose(policy=None).ainvoke, RoseLLM(policy=None).ainvoke):
+        with pytest.raises(ModelLoadError):
+            await ask("Hi")
+    str(RoseLLM())
+    assert threads
+    assert threading.current_thread() not in threads
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_langchains_own_stream_argument_is_accepted(plain, stream):
+    assert plain.invoke(CHAT, stream=stream).content == plain.invoke(CHAT).content
 
 
 def test_a_policy_for_another_classifier_needs_that_classifier(tiny_engine):

@@ -48,7 +48,7 @@ def problems(text):
         ("version: 1\nclassifier: {on_error: allow}", "p.yaml:2:14: classifier.on_error"),
         ("version: 1\nclassifier: {on_error: steer}", "p.yaml:2:14: classifier.on_error"),
         ("version: 1\nversion: 1", "duplicate key"),
-        ("version: 1\nhazards:\n  hate: {action: steer}\n  hate: {action: block}", "p.yaml:4:3: found duplicate key"),
+        ("version: 1\nhazards:\n  hate: {action: steer}\n  hate: {action: block}", 'p.yaml:4:3: duplicate key "hate"'),
         (
             "version: 1\nhazards:\n  hate:\n    bands: [{at: 0.5, action: steer}, {at: 0.4, action: refuse}]",
             "p.yaml:3:3: bands must be listed with rising `at`",
@@ -74,6 +74,15 @@ def problems(text):
         ("- 1", "p.yaml:1:1: a policy is a mapping"),
         ("just text", "p.yaml:1:1: a policy is a mapping"),
         ("version: 1\nhazards: 3", "p.yaml:2:1: hazards"),
+        ("version: 1\nhazards:\n  hate: {bands: }", "p.yaml:3:10: `bands` has no value"),
+        ("version: 1\nhazards:", "p.yaml:2:1: `hazards` has no value"),
+        ("version: 1\nhazards:\n  hate: {threshold: true}", "p.yaml:3:10: hazards.hate.threshold"),
+        ("version: 1\nhazards:\n  hate: {alpha: '0.3'}", "p.yaml:3:10: hazards.hate.alpha"),
+        ("version: " + "[" * 3000 + "]" * 3000, "p.yaml:1:1: not valid YAML, or nested too deeply"),
+        (
+            "version: 1\nhazards:\n  hate:\n    bands: [{at: 0.3, action: steer}, {at: 0.8, action: steer, horizon: 1}]",
+            "shorter horizon",
+        ),
     ],
 )
 def test_each_mistake_is_named_with_its_place_and_a_suggestion(text, expected):
@@ -84,6 +93,8 @@ def test_each_mistake_is_named_with_its_place_and_a_suggestion(text, expected):
 def test_the_text_of_a_prompt_is_never_repeated_in_a_mistake(group):
     assert not any("my words" in problem for problem in problems(f"version: 1\n{group}: {{mine: my words}}"))
     assert not any("my words" in problem for problem in problems(f"version: 1\n{group}: my words"))
+    twice = f"version: 1\n{group}:\n  mine:\n    en: my words\n    en: my words again"
+    assert not any("my words" in problem for problem in problems(twice))
 
 
 def test_all_mistakes_are_listed_at_once_in_the_order_of_the_file():

@@ -89,6 +89,31 @@ def test_the_order_in_which_hazards_are_scored_does_not_matter(values, random):
     assert dataclasses.replace(one, decision_id="") == dataclasses.replace(other, decision_id="")
 
 
+def test_a_higher_score_never_shortens_the_contrast():
+    policy = Policy.from_yaml(
+        "version: 1\nhazards:\n  hate: {threshold: 0.5, alpha: 0.5}\n"
+        "  privacy: {threshold: 0.5, alpha: 0.6, horizon: 1}\n  defamation: {threshold: 0.5, alpha: 0.4, horizon: 9}"
+    )
+    assert decide(policy, privacy=0.9).horizon == 1
+    assert decide(policy, privacy=0.9, defamation=0.9).horizon == 9
+    assert decide(policy, hate=0.6, privacy=0.9, defamation=0.9).horizon is None
+
+
+def test_a_policy_cannot_be_made_to_allow_what_was_not_scored():
+    with pytest.raises(PolicyError, match="on_error"):
+        dataclasses.replace(Policy.default(), on_error="allow")
+    with pytest.raises(PolicyError, match="hate"):
+        dataclasses.replace(Policy.default(), rules={k: v for k, v in Policy.default().rules.items() if k != "hate"})
+
+
+def test_the_shipped_policy_cannot_be_changed_in_place():
+    policy = Policy.default()
+    with pytest.raises(TypeError):
+        policy.rules["hate"] = policy.rules["privacy"]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        policy.on_error = "allow"
+
+
 def test_two_hazards_share_the_alpha_in_proportion():
     decision = decide(BANDED, hate=0.6, privacy=0.6)
     (first, a), (second, b) = decision.branches
