@@ -118,7 +118,7 @@ class ChatPrompt:
             # Only what the template itself says may be repeated, not what it quotes from the conversation.
             said = str(error) if str(error) in self._tokenizer.get_chat_template() else "it gives no reason"
             raise InputError(f"the model's chat template refuses this conversation: {said}") from None
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, NotImplementedError):
             raise InputError("the tokenizer cannot encode this conversation without control tokens") from None
         return cast("list[int]", ids)
 
@@ -155,7 +155,7 @@ class ChatPrompt:
             rendered = self._tokenizer.apply_chat_template(
                 [{"role": role, "content": text} for role, text in turns], tokenize=False, add_generation_prompt=True
             )
-        except (TemplateError, ValueError, TypeError, KeyError) as error:
+        except (TemplateError, ValueError, TypeError, KeyError, NotImplementedError) as error:
             raise ModelLoadError("the chat template cannot show a conversation of three turns; pass another") from error
         boundaries = re.split(f"{first}|{second}|{third}", str(rendered))[1:]
         if len(boundaries) < len(turns) or not all(map(self._control_pattern.search, boundaries)):
