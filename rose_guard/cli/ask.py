@@ -50,6 +50,8 @@ def ask(
         raise typer.BadParameter("--no-guard, --policy and --alpha/--reverse-prompt exclude one another")
     if no_guard and compare:
         raise typer.BadParameter("--compare needs the guard; leave out --no-guard")
+    if alpha is not None and not 0.0 < alpha < 1.0:
+        raise typer.BadParameter("--alpha must be above 0 and below 1; --no-guard decodes plainly")
     prompts = read_prompts(prompt, file)
     chosen = _policy(no_guard=no_guard, file=policy, alpha=alpha, reverse_prompt=reverse_prompt)
     options = GenerationOptions(RoseSettings(temperature=temperature, seed=seed), max_new_tokens)
