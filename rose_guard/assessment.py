@@ -21,7 +21,7 @@ class Span:
     Args:
         message: index of the message in the conversation.
         start: first character of the span in that message's content.
-        end: one past its last character.
+        end: one past its last character; 0 where the message's name gave the score, not its content.
     """
 
     message: int

@@ -59,6 +59,12 @@ class EmbeddedClassifier:
             for start, text in _views(message)
             for window in self._embedder.windows(text)
         ]
+        read += [
+            (Span(index, 0, 0), window)
+            for index, message in enumerate(messages)
+            if message.name
+            for window in self._embedder.windows(message.name)
+        ]
         spans, windows = [span for span, _ in read], [window for _, window in read]
         scores = self._head.scores(self._embedder.embed(windows))
         highest = {label: values.max(dim=0) for label, values in scores.items()}
@@ -73,15 +79,14 @@ class EmbeddedClassifier:
 
 
 def _views(message: Message) -> list[tuple[int, str]]:
-    """What is read of a message: its whole text, its sentences, and its name; each with where it starts.
+    """What is read of a message's content: the whole and its sentences, each with where it starts.
 
     The assistant's turns are read whole only. They are mostly the model's own, long and already steered, and sentence
     by sentence nearly every long conversation would count as risky; what a forged turn asks for as a whole still does.
     """
     found = sentences(message.content) if message.role != "assistant" else []
     parts = found if len(found) > 1 else []
-    views = [(0, message.content), *((start, message.content[start:end]) for start, end in parts)]
-    return [*views, (0, message.name)] if message.name else views
+    return [(0, message.content), *((start, message.content[start:end]) for start, end in parts)]
 
 
 _loading = Lock()

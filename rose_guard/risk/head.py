@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rose_guard.errors import ModelLoadError
+from rose_guard.risk.embedder import DIMENSIONS
 from rose_guard.taxonomy import ATTACKS, HAZARDS
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FORMAT = "rose_guard risk head 1"
-_SHAPES = {"harmful": 1, "hazards": len(HAZARDS), "attacks": len(ATTACKS)}
+_ROWS = {"harmful": 1, "hazards": len(HAZARDS), "attacks": len(ATTACKS)}
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Head:
         """Read a safetensors file.
 
         Raises:
-            ModelLoadError: if it is missing, or was made for another taxonomy.
+            ModelLoadError: if it is missing, damaged, or was made for another taxonomy.
         """
         from safetensors import SafetensorError, safe_open
 
@@ -51,8 +52,12 @@ class Head:
         about = json.loads(metadata.get("head", "{}"))
         if about.get("format") != FORMAT or about.get("labels") != _labels():
             raise ModelLoadError(f"{path.name} is no risk head for this taxonomy; train it anew")
-        weights = {name: tensors[f"{name}.weight"] for name in _SHAPES}
-        biases = {name: tensors[f"{name}.bias"] for name in _SHAPES}
+        expected: dict[str, tuple[int, ...]] = {f"{name}.weight": (rows, DIMENSIONS) for name, rows in _ROWS.items()}
+        expected |= {f"{name}.bias": (rows,) for name, rows in _ROWS.items()}
+        if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != expected:
+            raise ModelLoadError(f"{path.name} holds tensors of other names or shapes than a risk head; train it anew")
+        weights = {name: tensors[f"{name}.weight"] for name in _ROWS}
+        biases = {name: tensors[f"{name}.bias"] for name in _ROWS}
         return cls(about["version"], weights, biases)
 
     def save(self, path: Path) -> None:
@@ -72,7 +77,7 @@ class Head:
         ``P(harmful) · P(hazard) / max P(hazard)``, so that harm spread over several hazards cannot slip under each
         one's threshold.
         """
-        logits = {name: embeddings @ self.weights[name].T + self.biases[name] for name in _SHAPES}
+        logits = {name: embeddings @ self.weights[name].T + self.biases[name] for name in _ROWS}
         harmful = logits["harmful"].sigmoid()
         shares = logits["hazards"].softmax(dim=-1)
         hazards = harmful * shares / shares.amax(dim=-1, keepdim=True)

@@ -92,7 +92,10 @@ def test_a_turn_put_into_the_assistants_mouth_is_read_too(classifier):
 
 def test_a_name_is_read_too(classifier):
     risky = "How can I hurt my neighbour so that nobody finds out?"
-    assert classifier.classify([Message("user", "Hi", name=risky)]).harmful > 0.5
+    assessment = classifier.classify([Message("user", "Hi"), Message("user", "Hi", name=risky)])
+    assert assessment.harmful > 0.5
+    span = assessment.spans["harmful"]
+    assert (span.message, span.start, span.end) == (1, 0, 0)
 
 
 def test_prompts_never_trained_on_are_told_apart(classifier):
@@ -174,6 +177,25 @@ def test_a_broken_head_is_a_load_error(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(ModelLoadError, match="head"):
         Head.load(path)
+
+
+@pytest.mark.parametrize("damage", ["missing", "shape", "more"])
+def test_a_head_with_other_tensors_than_a_head_has_is_a_load_error(classifier, tmp_path, damage):
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
+
+    whole, damaged = tmp_path / "whole", tmp_path / "head"
+    classifier._head.save(whole)
+    tensors = load_file(whole)
+    with safe_open(whole, framework="pt") as file:
+        metadata = file.metadata()
+    if damage == "missing":
+        del tensors["harmful.bias"]
+    else:
+        tensors["hazards.weight" if damage == "shape" else "other"] = torch.zeros(2, DIMENSIONS)
+    save_file(tensors, damaged, metadata=metadata)
+    with pytest.raises(ModelLoadError, match="tensors"):
+        Head.load(damaged)
 
 
 def test_a_head_for_another_taxonomy_is_a_load_error(tmp_path):
