@@ -102,41 +102,25 @@ def test_alpha_zero_follows_the_whole_generation_config(changes):
         assert rose_generate(model, prompt, [], settings=RoseSettings(alpha=0), max_new_tokens=16) == expected
 
 
-def sliding_window_model():
+def small(architecture, config, **options):
+    """A random model of another architecture."""
     torch.manual_seed(1)
-    return MistralForCausalLM(
-        MistralConfig(
-            vocab_size=VOCABULARY, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-            num_key_value_heads=2, sliding_window=6, bos_token_id=None, eos_token_id=62, pad_token_id=62,
-            initializer_range=0.3,
-        )
-    ).eval()  # fmt: skip
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    tokens = {"vocab_size": VOCABULARY, "bos_token_id": None, "eos_token_id": 62, "pad_token_id": 62}
+    return architecture(config(**sizes, **tokens, num_key_value_heads=2, initializer_range=0.3, **options)).eval()
 
 
-def qwen_model():
-    torch.manual_seed(2)
-    return Qwen2ForCausalLM(
-        Qwen2Config(
-            vocab_size=VOCABULARY, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-            num_key_value_heads=2, bos_token_id=None, eos_token_id=62, pad_token_id=62, initializer_range=0.3,
-        )
-    ).eval()  # fmt: skip
-
-
-def gemma_model():
-    torch.manual_seed(3)
-    return Gemma2ForCausalLM(
-        Gemma2Config(
-            vocab_size=VOCABULARY, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-            num_key_value_heads=2, head_dim=8, sliding_window=6, bos_token_id=1, eos_token_id=62, pad_token_id=0,
-            initializer_range=0.3,
-        )
-    ).eval()  # fmt: skip
-
-
-@pytest.mark.parametrize("make", [sliding_window_model, qwen_model, gemma_model], ids=["mistral", "qwen", "gemma"])
-def test_the_identities_hold_for_other_architectures(make):
-    model = make()
+@pytest.mark.parametrize(
+    ("architecture", "config", "options"),
+    [
+        (MistralForCausalLM, MistralConfig, {"sliding_window": 6}),
+        (Qwen2ForCausalLM, Qwen2Config, {}),
+        (Gemma2ForCausalLM, Gemma2Config, {"sliding_window": 6, "head_dim": 8}),
+    ],
+    ids=["mistral", "qwen", "gemma"],
+)
+def test_the_identities_hold_for_other_architectures(architecture, config, options):
+    model = small(architecture, config, **options)
     prompt, reverse = [5, 6, 7, 8, 9, 10, 11, 12, 13], [20, 21, 22]
     assert rose_generate(model, prompt, [], settings=RoseSettings(alpha=0), max_new_tokens=16) == plain(
         model, prompt, 16, do_sample=False
