@@ -76,9 +76,9 @@ def _policy(*, no_guard: bool, file: Path | None, alpha: float | None, reverse_p
         return None
     if file is not None:
         return Policy.load(file)
-    if alpha is None and reverse_prompt is None:
-        return Policy.default()
-    return Policy.always(0.5 if alpha is None else alpha, reverse_prompt or "generic")
+    asked: dict[str, Any] = {"alpha": alpha, "reverse_prompt": reverse_prompt}
+    given = {name: value for name, value in asked.items() if value is not None}
+    return Policy.always(**given) if given else Policy.default()
 
 
 def _guard(policy: Policy | None, model: str | None) -> Guard:
