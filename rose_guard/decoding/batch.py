@@ -1,0 +1,314 @@
+"""Batch: many generations decoded together; they join and leave between steps.
+
+One step reads prompts and chosen tokens into every branch's row and lets each generation choose whose branches have
+all said something. It knows nothing of threads, text or policies.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from rose_guard.decoding.batch_settings import BatchSettings
+from rose_guard.decoding.lookup import expected_tokens
+from rose_guard.decoding.prefix_cache import SHARED, PrefixCache
+from rose_guard.decoding.step_cost import StepCost
+from rose_guard.errors import DecodingError, EngineOverloadedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rose_guard.decoding.generation import Branch, Generation, Step
+    from rose_guard.decoding.runner import PackedRunner, SerialRunner
+
+_SHORTEST_PREFIX = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a step did for one generation: tokens, or the error that ended it."""
+
+    generation: Generation
+    steps: list[Step] = field(default_factory=list)
+    error: DecodingError | None = None
+
+
+@dataclass(slots=True)
+class Clock:
+    """Where a batch's time went, in seconds.
+
+    Args:
+        steps: number of steps.
+        total_s: all of them, from first to last line.
+        forward_s: the model's part.
+    """
+
+    steps: int = 0
+    total_s: float = 0.0
+    forward_s: float = 0.0
+
+
+class Batch:
+    """Decodes generations step by step.
+
+    Args:
+        runner: what reads tokens.
+        device: where it runs.
+        dtype: its precision.
+        settings: how much may run at once.
+    """
+
+    def __init__(
+        self,
+        runner: PackedRunner | SerialRunner,
+        device: torch.device,
+        dtype: torch.dtype,
+        settings: BatchSettings | None = None,
+    ) -> None:
+        self.settings = settings or BatchSettings()
+        self.clock = Clock()
+        self.prefixes = PrefixCache(self.settings.prefix_cache_bytes if runner.packs else 0)
+        self._runner: Any = runner
+        self._cost = StepCost(device, dtype)
+        self._waiting: deque[Generation] = deque()
+        self._running: list[Generation] = []
+        self._kv_cache_bytes = self.settings.kv_cache_bytes or _free_bytes(device) // 2
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self._waiting or self._running)
+
+    @property
+    def running(self) -> int:
+        """Generations that are being decoded."""
+        return len(self._running)
+
+    @property
+    def waiting(self) -> int:
+        """Generations that wait for a place."""
+        return len(self._waiting)
+
+    def add(self, generation: Generation) -> None:
+        """Let a generation, and its followers with it, wait for a place.
+
+        Raises:
+            EngineOverloadedError: if too many wait already, or it can never have a place.
+        """
+        branches, nbytes = self._needs(generation)
+        if branches > self.settings.max_branches or nbytes > self._kv_cache_bytes:
+            raise EngineOverloadedError(
+                f"this request alone needs {branches} branches and {nbytes} bytes of keys and values, but the engine "
+                f"has {self.settings.max_branches} and {self._kv_cache_bytes}; lower max_tokens, or raise "
+                f"BatchSettings.max_branches and kv_cache_bytes"
+            )
+        if len(self._waiting) > self.settings.max_queue or (
+            len(self._waiting) == self.settings.max_queue and not self._fits(generation)
+        ):
+            raise EngineOverloadedError(
+                f"{len(self._waiting)} requests wait already; try again later, or raise BatchSettings.max_queue or "
+                f"queue_timeout_s"
+            )
+        self._waiting.append(generation)
+
+    def clear(self) -> None:
+        """Drop every generation without a word."""
+        self._waiting.clear()
+        self._running.clear()
+
+    def step(self) -> list[Progress]:
+        """Advance every running generation by one step.
+
+        A generation is given tokens only if every branch that was due took part; otherwise it ends with an error.
+        """
+        started = time.perf_counter()
+        self._drop_cancelled()
+        progress = self._admit()
+        progress += self._advance()
+        self.clock.steps += 1
+        self.clock.total_s += time.perf_counter() - started
+        return progress
+
+    def _drop_cancelled(self) -> None:
+        self._waiting = deque(g for g in self._waiting if not _cancelled(g))
+        for generation in [g for g in self._running if _cancelled(g)]:
+            self._retire(generation)
+
+    def _admit(self) -> list[Progress]:
+        """Give places to those that wait, in their order, while there is room."""
+        failed = []
+        while self._waiting and self._fits(self._waiting[0]):
+            generation = self._waiting.popleft()
+            self._running.append(generation)
+            try:
+                self._open(generation)
+            except DecodingError as error:
+                failed.append(Progress(generation, error=error))
+                self._retire(generation)
+        return failed
+
+    def _fits(self, generation: Generation) -> bool:
+        taken = [self._needs(g) for g in self._running]
+        branches, nbytes = self._needs(generation)
+        return (
+            branches + sum(b for b, _ in taken) <= self.settings.max_branches
+            and nbytes + sum(n for _, n in taken) <= self._kv_cache_bytes
+        )
+
+    def _needs(self, generation: Generation) -> tuple[int, int]:
+        """Branches, and bytes of keys and values to the last token, of a generation and its followers."""
+        family = [generation, *generation.followers]
+        return (
+            sum(len(g.branches) for g in family),
+            sum(g.tokens for g in family) * self._runner.bytes_per_token,
+        )
+
+    def _open(self, generation: Generation) -> None:
+        """Make a row for each branch, beginning with what is known of its prompt."""
+        for branch in generation.branches:
+            branch.row = self._runner.open(len(branch.prompt.ids) + generation.limit)
+        if not self.settings.prefix_cache_bytes or not self._runner.packs:
+            return
+        self._read_shared(generation.branches)
+        for branch in generation.branches:
+            saved, length = self.prefixes.find(branch.prompt.ids[:-1], generation.options.owner)
+            if saved is not None and length >= _SHORTEST_PREFIX:
+                self._runner.load(branch.row, saved, length)
+                generation.counts.cached_tokens += length
+
+    def _read_shared(self, branches: Iterable[Branch]) -> None:
+        """Read the policy's part of prompts that is not known yet, so that later ones find it."""
+        heads = {branch.prompt.ids[: branch.prompt.shared_tokens] for branch in branches}
+        missing = [ids for ids in heads if len(ids) >= _SHORTEST_PREFIX and not self.prefixes.holds(ids, SHARED)]
+        rows = [self._runner.open(len(ids)) for ids in missing]
+        try:
+            if missing:
+                self._read([(row, ids, 0) for row, ids in zip(rows, missing, strict=True)])
+            for row, ids in zip(rows, missing, strict=True):
+                self.prefixes.add(ids, SHARED, self._runner.save(row, len(ids)))
+        finally:
+            for row in rows:
+                self._runner.close(row)
+
+    def _advance(self) -> list[Progress]:
+        reads = self._reads()
+        if not reads:
+            return []
+        try:
+            logits = self._read([(branch.row, tokens, wanted) for branch, tokens, wanted in reads])
+        except DecodingError as error:  # the step was everybody's, so nobody knows what it left in their rows
+            return [self._fail(generation, error) for generation in list(self._running)]
+        for (branch, _, wanted), given in zip(reads, logits, strict=True):
+            if wanted:
+                branch.logits = given
+        self._copy_to_followers()
+        return [self._choose(generation) for generation in list(self._running) if generation.ready]
+
+    def _choose(self, generation: Generation) -> Progress:
+        try:
+            steps = generation.choose()
+        except DecodingError as error:
+            return self._fail(generation, error)
+        if generation.finished:
+            self._retire(generation)
+        elif generation.horizon_reached:
+            self._close(generation, generation.reverse)
+            generation.reverse = []
+        return Progress(generation, steps)
+
+    def _reads(self) -> list[tuple[Branch, list[int], int]]:
+        """What each branch reads in this step: prompt, latest token, draft; and how many logits it must give."""
+        decoding = [g for g in self._running if g.decodes]
+        prefill = [g for g in self._running if not g.decodes]
+        room = self.settings.prefill_tokens
+        reads: list[tuple[Branch, list[int], int]] = []
+        for generation in prefill:
+            for branch in generation.branches:
+                if branch.logits is not None or room <= 0:
+                    continue
+                unread = generation.unread(branch)
+                piece = unread[:room]
+                room -= len(piece)
+                reads.append((branch, piece, int(len(piece) == len(unread))))
+        self._draft(decoding, sum(len(tokens) for _, tokens, _ in reads))
+        for generation in decoding:
+            latest = [generation.generated[-1], *generation.draft]
+            reads.extend((branch, latest, len(latest)) for branch in generation.branches)
+        return reads
+
+    def _draft(self, decoding: list[Generation], prefill_tokens: int) -> None:
+        """Let generations guess ahead where a step with the guess gives more tokens for its time."""
+        longest = self.settings.prompt_lookup_num_tokens
+        if not longest or not self._runner.packs:
+            return
+        tokens = prefill_tokens + sum(len(g.branches) for g in decoding)
+        gain = float(len(decoding))
+        for generation in decoding:
+            limit = min(longest, generation.limit - len(generation.generated) - 1)
+            guess = generation.lookup.draft(limit) if limit > 0 else []
+            best, length = gain / self._cost(tokens), 0
+            for count in range(1, len(guess) + 1):
+                more = gain - 1.0 + expected_tokens(generation.lookup.acceptance, count)
+                rate = more / self._cost(tokens + count * len(generation.branches))
+                if rate > best:
+                    best, length = rate, count
+            generation.draft = guess[:length]
+            if length:
+                gain += expected_tokens(generation.lookup.acceptance, length) - 1.0
+                tokens += length * len(generation.branches)
+
+    def _copy_to_followers(self) -> None:
+        """Once a prompt is read, let the other answers to it start from there."""
+        for leader in [g for g in self._running if g.followers and g.ready]:
+            followers, leader.followers = leader.followers, []
+            for follower in followers:
+                for branch, read in zip(follower.branches, leader.branches, strict=True):
+                    branch.row = self._runner.copy(read.row, len(branch.prompt.ids) + follower.limit)
+                    branch.logits = read.logits
+                self._running.append(follower)
+
+    def _read(self, reads: list[tuple[Any, Any, int]]) -> list[torch.Tensor]:
+        started = time.perf_counter()
+        try:
+            logits: list[torch.Tensor] = self._runner.read(reads)
+        finally:
+            self.clock.forward_s += time.perf_counter() - started
+        return logits
+
+    def _fail(self, generation: Generation, error: DecodingError) -> Progress:
+        self._retire(generation)
+        return Progress(generation, error=error)
+
+    def _retire(self, generation: Generation) -> None:
+        """Free a generation's places."""
+        self._running.remove(generation)
+        self._close(generation, generation.branches)
+
+    def _close(self, generation: Generation, branches: Iterable[Branch]) -> None:
+        owner = generation.options.owner
+        for branch in branches:
+            if branch.row is None:
+                continue
+            if owner is not None and generation.finished and self._runner.packs:
+                read = (*branch.prompt.ids, *generation.generated)[: branch.row.length]
+                self.prefixes.add(read, owner, self._runner.save(branch.row, len(read)))
+            self._runner.close(branch.row)
+            branch.row = None
+
+
+def _cancelled(generation: Generation) -> bool:
+    """Whether nobody waits for it any more, nor for any of its followers."""
+    if generation.followers:
+        generation.followers = [g for g in generation.followers if not g.cancelled]
+    return generation.cancelled and not generation.followers
+
+
+def _free_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,288 @@
+"""KVCache: keys and values of every row, written in place; and the plan that says which row reads what in one step.
+
+A row's token at position p lies at index p of its slot, so rows of any lengths live side by side, nothing is moved
+when a token is added, and taking tokens back is a change of one number. Rows of similar capacity share a pool: one
+tensor per layer, of which attention reads the leading part as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import Cache
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+_SMALLEST_POOL = 256
+_CLEANED_AT_ONCE = 64
+_FEW_QUERIES = 16
+
+
+@dataclass(eq=False, slots=True)
+class Row:
+    """One sequence's place in the cache.
+
+    Args:
+        pool: where its slot is.
+        slot: its index there.
+        length: tokens whose keys and values it holds.
+        written: places ever written to; those past ``length`` hold what was taken back.
+    """
+
+    pool: Pool
+    slot: int
+    length: int = 0
+    written: int = 0
+
+    def advance(self, tokens: int) -> None:
+        """Count tokens that a step has stored."""
+        self.length += tokens
+        self.written = max(self.written, self.length)
+
+
+@dataclass(frozen=True, slots=True)
+class SavedRow:
+    """Copied keys and values of a row's first tokens, per layer of shape ``(tokens, heads, head size)``."""
+
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes."""
+        return sum(tensor.nbytes for tensor in (*self.keys, *self.values))
+
+
+class Pool:
+    """Slots of one capacity; those in use are always the first ones.
+
+    Places without a token are zero as far as attention looks: masked keys still meet a weight of 0, and 0 times a
+    left-over NaN is NaN.
+
+    Args:
+        capacity: tokens that a slot holds.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.rows: list[Row] = []
+        self.keys: list[Tensor] = []
+        self.values: list[Tensor] = []
+        self._slots = 0
+        self._clean = 0  # places of every slot that hold a token or zero
+
+    def open(self) -> Row:
+        """A new, empty row."""
+        if len(self.rows) == self._slots:
+            self._grow(max(2, self._slots + self._slots // 2))
+        self.rows.append(Row(self, len(self.rows)))
+        return self.rows[-1]
+
+    def close(self, row: Row) -> None:
+        """Free a row's slot and wipe it; the last row moves into it."""
+        last = self.rows.pop()
+        for tensor in (*self.keys, *self.values):
+            tensor[row.slot, : row.written] = 0
+            if last is not row:
+                tensor[row.slot, : last.length] = tensor[last.slot, : last.length]
+                tensor[last.slot, : last.written] = 0
+        if last is not row:
+            last.slot, last.written = row.slot, last.length
+            self.rows[last.slot] = last
+
+    def layer(self, index: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of a layer, ``(slots, capacity, heads, head size)``; made like those given when missing."""
+        while len(self.keys) <= index:
+            for tensors, like in ((self.keys, key), (self.values, value)):
+                tensors.append(like.new_empty(self._slots, self.capacity, like.shape[1], like.shape[3]))
+                tensors[-1][:, : self._clean] = 0
+        return self.keys[index], self.values[index]
+
+    def clean_to(self, length: int) -> None:
+        """Make sure that attention may look at so many places of every slot."""
+        if length > self._clean:
+            length = min(self.capacity, -(-length // _CLEANED_AT_ONCE) * _CLEANED_AT_ONCE)
+            for tensor in (*self.keys, *self.values):
+                tensor[:, self._clean : length] = 0
+            self._clean = length
+
+    def _grow(self, slots: int) -> None:
+        for tensors in (self.keys, self.values):
+            for index, old in enumerate(tensors):
+                tensors[index] = old.new_empty(slots, *old.shape[1:])
+                tensors[index][: len(old), : self._clean] = old[:, : self._clean]
+                tensors[index][len(old) :, : self._clean] = 0
+        self._slots = slots
+
+
+class KVCache(Cache):
+    """The rows' keys and values, in the form that transformers' models write to.
+
+    Models call :meth:`update`, which stores what the current :class:`Plan` says; they get back what they gave, and
+    the attention function reads the pools instead.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(layers=[])
+        self._pools: dict[int, Pool] = {}
+        self.plan: Plan | None = None
+
+    def open(self, tokens: int) -> Row:
+        """A row that can hold so many tokens."""
+        capacity = pool_capacity(tokens)
+        return self._pools.setdefault(capacity, Pool(capacity)).open()
+
+    def close(self, row: Row) -> None:
+        """Free a row; an empty pool gives its memory back."""
+        row.pool.close(row)
+        if not row.pool.rows:
+            del self._pools[row.pool.capacity]
+
+    def save(self, row: Row, tokens: int) -> SavedRow:
+        """A copy of a row's first tokens."""
+        keys, values = (
+            tuple(tensor[row.slot, :tokens].clone() for tensor in tensors)
+            for tensors in (row.pool.keys, row.pool.values)
+        )
+        return SavedRow(keys, values)
+
+    def load(self, row: Row, saved: SavedRow, tokens: int) -> None:
+        """Let an empty row begin with the first tokens of a saved one."""
+        row.pool.clean_to(tokens)
+        for index, (key, value) in enumerate(zip(saved.keys, saved.values, strict=True)):
+            keys, values = row.pool.layer(index, key[None].transpose(1, 2), value[None].transpose(1, 2))
+            keys[row.slot, :tokens] = key[:tokens]
+            values[row.slot, :tokens] = value[:tokens]
+        row.advance(tokens)
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: Any, **__: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Store one layer's new keys and values, ``(1, heads, tokens, head size)``, where the plan says."""
+        assert self.plan is not None
+        for write in self.plan.writes:
+            for stored, new in zip(
+                write.pool.layer(layer_idx, key_states, value_states), (key_states, value_states), strict=True
+            ):
+                flat = stored.view(-1, *stored.shape[2:])
+                flat.index_copy_(0, write.to(stored.device), new[0].transpose(0, 1)[write.tokens])
+        return key_states, value_states
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:  # noqa: ARG002 - transformers' signature
+        """Rows have lengths, the cache has none; positions are always given."""
+        return 0
+
+
+def pool_capacity(tokens: int) -> int:
+    """The smallest of 256, 384, 512, 768, 1024 … that holds so many tokens."""
+    capacity = _SMALLEST_POOL
+    while capacity < tokens:
+        capacity = capacity * 3 // 2 if capacity & (capacity - 1) == 0 else capacity * 4 // 3
+    return capacity
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Which tokens of a step go to which places of a pool; places count through its slots."""
+
+    pool: Pool
+    tokens: slice
+    places: Tensor
+
+    def to(self, device: torch.device) -> Tensor:
+        """The places on a device."""
+        return self.places.to(device, non_blocking=True)
+
+
+class Block:
+    """Neighbouring rows of one pool that attend together, each with as many queries as the one with most.
+
+    Args:
+        pool: where they are.
+        reads: rows and how many tokens they read, by slot without gaps; 0 for a row that sits this step out.
+        first_token: index of their first token in the step.
+    """
+
+    def __init__(self, pool: Pool, reads: Sequence[tuple[Row, int]], first_token: int) -> None:
+        self.pool = pool
+        self.slots = slice(reads[0][0].slot, reads[-1][0].slot + 1)
+        self.rows = len(reads)
+        self.queries = max(count for _, count in reads)
+        self.keys = max(row.length + count for row, count in reads)
+        counts = [count for _, count in reads]
+        self.tokens = slice(first_token, first_token + sum(counts))
+        self._reads = reads
+        self._masks: dict[object, Tensor | None] = {}
+        self.even = all(count == self.queries for count in counts)
+
+    @cached_property
+    def padded(self) -> Tensor:
+        """For each token its index among ``rows · queries`` padded ones."""
+        return torch.tensor(
+            [i * self.queries + j for i, (_, count) in enumerate(self._reads) for j in range(count)], dtype=torch.long
+        )
+
+    def mask(self, window: int | None, groups: int, like: Tensor) -> Tensor | None:
+        """What to add to attention scores, ``(rows, 1, groups · queries or 1, keys)``; None where all may be seen."""
+        key = (window, groups, like.device, like.dtype)
+        if key not in self._masks:
+            self._masks[key] = self._build_mask(window, groups, like)
+        return self._masks[key]
+
+    def _build_mask(self, window: int | None, groups: int, like: Tensor) -> Tensor | None:
+        starts = torch.tensor([row.length for row, _ in self._reads])
+        position = starts[:, None] + torch.arange(self.queries)
+        key = torch.arange(self.keys)
+        seen = key <= position[..., None]
+        if window is not None:
+            seen &= key > position[..., None] - window
+        if seen.all():
+            return None
+        mask = torch.zeros(seen.shape, dtype=like.dtype).masked_fill_(~seen, -torch.inf).to(like.device)
+        if self.queries == 1:
+            return mask[:, None]
+        return mask[:, None].expand(-1, groups, -1, -1).reshape(self.rows, 1, groups * self.queries, self.keys)
+
+
+class Plan:
+    """What every row reads in one step, and how its tokens lie in the packed input.
+
+    Args:
+        reads: rows and how many tokens each reads.
+    """
+
+    def __init__(self, reads: Sequence[tuple[Row, int]]) -> None:
+        self.order = sorted(
+            range(len(reads)),
+            key=lambda i: (reads[i][0].pool.capacity, reads[i][1] > _FEW_QUERIES, reads[i][0].slot),
+        )
+        """Indices of the reads in the order in which their tokens are packed."""
+        self.writes: list[Write] = []
+        self.blocks: list[Block] = []
+        ordered = [reads[i] for i in self.order]
+        self.tokens = sum(count for _, count in ordered)
+        token = 0
+        for pool in dict.fromkeys(row.pool for row, _ in ordered):
+            token = self._add_pool(pool, [read for read in ordered if read[0].pool is pool], token)
+
+    def _add_pool(self, pool: Pool, reads: Sequence[tuple[Row, int]], token: int) -> int:
+        pool.clean_to(max(row.length + n for row, n in reads))
+        end = token + sum(count for _, count in reads)
+        places = torch.cat([torch.arange(row.length, row.length + n) + row.slot * pool.capacity for row, n in reads])
+        self.writes.append(Write(pool, slice(token, end), places))
+        few = {row.slot: read for read in reads if (row := read[0]) and read[1] <= _FEW_QUERIES}
+        if few:
+            together = [few.get(slot, (pool.rows[slot], 0)) for slot in range(min(few), max(few) + 1)]
+            self.blocks.append(Block(pool, together, token))
+            token = self.blocks[-1].tokens.stop
+        for read in reads:
+            if read[1] > _FEW_QUERIES:
+                self.blocks.append(Block(pool, [read], token))
+                token = self.blocks[-1].tokens.stop
+        return token
