@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from contextlib import aclosing, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from rose_guard.assessment import RiskAssessment
 from rose_guard.decoding.settings import RoseSettings
-from rose_guard.engines.engine import Contrast, Delta, GenerationRequest, ReversePrompt, Usage
+from rose_guard.engines.engine import Contrast, Delta, GenerationRequest, ReversePrompt, Timing, Usage
 from rose_guard.engines.worker import worker
 from rose_guard.errors import ClassifierError, PolicyViolation, SettingsError
 from rose_guard.message import Message, check_conversation, digest
 from rose_guard.policy.decision import Decision
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator, Sequence
+    from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 
-    from rose_guard.engines.engine import Engine
+    from rose_guard.engines.engine import Constraint, DeltaStream, Engine, TokenLogprob
     from rose_guard.policy.policy import Policy
     from rose_guard.risk.classifier import RiskClassifier
 
 PLAIN = "plain"
+_UNDER_WAY = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,11 @@ class GenerationOptions:
         max_new_tokens: limit of the answer, in tokens.
         stop: the answer ends before the first of these strings.
         language: code of the language for prompts and messages, where the policy has it.
+        n: how many answers; they differ where tokens are drawn.
+        logprobs: None, or for how many of the likeliest tokens log-probabilities are told.
+        constraint: a grammar that answers must follow.
+        principal: whose conversation it is, as authenticated; what was read of it is kept for this principal's later
+            turns alone. None keeps nothing.
 
     Raises:
         SettingsError: if max_new_tokens is below 1, or a stop string is empty or no text.
@@ -42,6 +50,10 @@ class GenerationOptions:
     max_new_tokens: int = 256
     stop: tuple[str, ...] = ()
     language: str = "en"
+    n: int = 1
+    logprobs: int | None = None
+    constraint: Constraint | None = None
+    principal: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.max_new_tokens, int) or self.max_new_tokens < 1:
@@ -69,11 +81,13 @@ class Answer:
 
     Args:
         text: what may be shown.
-        last: the stream's last piece, which carries the decision, finish_reason, usage, contrast and seconds.
+        last: the stream's last piece, which carries the decision, finish_reason, usage, contrast and timing.
+        logprobs: of its tokens, where asked for.
     """
 
     text: str
     last: Piece
+    logprobs: tuple[TokenLogprob, ...] = ()
 
     @property
     def decision(self) -> Decision:
@@ -82,8 +96,9 @@ class Answer:
 
     @classmethod
     def of(cls, pieces: Sequence[Piece]) -> Answer:
-        """Join the pieces of a finished stream."""
-        return cls("".join(piece.text for piece in pieces), pieces[-1])
+        """Join the pieces of a finished answer."""
+        logprobs = tuple(logprob for piece in pieces for logprob in piece.delta.logprobs)
+        return cls("".join(piece.text for piece in pieces), pieces[-1], logprobs)
 
 
 class Guard:
@@ -126,17 +141,15 @@ class Guard:
     def stream(self, messages: Sequence[Message], *, options: GenerationOptions | None = None) -> Generator[Piece]:
         """Answer piece by piece; a refusal is one piece, and the model does not run.
 
+        Where ``options.n`` is above 1, the pieces of all answers come as they are decoded, told apart by
+        ``delta.index``.
+
         Raises:
             PolicyViolation: if the action is ``block``.
             InputError, ContextLengthError, DecodingError, EngineOverloadedError: from the engine.
         """
-        messages = tuple(messages)  # what is judged is what is answered, whatever becomes of the caller's list
-        decision = self.decide(messages)
-        planned = self._plan(messages, decision, options or GenerationOptions())
-        if isinstance(planned, Delta):
-            yield Piece(planned, decision)
-            return
-        with closing(self.engine.stream(planned)) as deltas:
+        decision, deltas = self._open(tuple(messages), options or GenerationOptions())
+        with closing(deltas):
             for delta in deltas:
                 yield Piece(delta, decision)
 
@@ -144,23 +157,70 @@ class Guard:
         self, messages: Sequence[Message], *, options: GenerationOptions | None = None
     ) -> AsyncGenerator[Piece]:
         """As :meth:`stream`, without blocking the event loop; cancelling it stops the decoding within a step."""
-        messages = tuple(messages)
+        messages = tuple(messages)  # what is judged is what is answered, whatever becomes of the caller's list
         decision = await self.adecide(messages)
         planned = self._plan(messages, decision, options or GenerationOptions())
-        if isinstance(planned, Delta):
-            yield Piece(planned, decision)
+        if not isinstance(planned, GenerationRequest):
+            for delta in planned:
+                yield Piece(delta, decision)
             return
         async with aclosing(self.engine.astream(planned)) as deltas:
             async for delta in deltas:
                 yield Piece(delta, decision)
 
     def answer(self, messages: Sequence[Message], *, options: GenerationOptions | None = None) -> Answer:
-        """Answer at once; errors as :meth:`stream`."""
-        return Answer.of(list(self.stream(messages, options=options)))
+        """Answer at once; the first one where ``options.n`` is above 1. Errors as :meth:`stream`."""
+        return _answers(list(self.stream(messages, options=options)))[0]
 
     async def aanswer(self, messages: Sequence[Message], *, options: GenerationOptions | None = None) -> Answer:
         """As :meth:`answer`, without blocking the event loop."""
-        return Answer.of([piece async for piece in self.astream(messages, options=options)])
+        return _answers([piece async for piece in self.astream(messages, options=options)])[0]
+
+    def answers(
+        self, conversations: Iterable[Sequence[Message]], *, options: GenerationOptions | None = None
+    ) -> list[list[Answer]]:
+        """Answer many conversations, decoded together; for each its ``options.n`` answers.
+
+        Raises:
+            PolicyViolation: if one of them is blocked; what was under way is given up.
+            InputError, ContextLengthError, DecodingError, EngineOverloadedError: from the engine.
+        """
+        options = options or GenerationOptions()
+        opened: deque[tuple[Decision, DeltaStream]] = deque()
+        answered = []
+        try:
+            for messages in conversations:
+                if len(opened) == _UNDER_WAY:
+                    answered.append(_read(*opened.popleft()))
+                opened.append(self._open(tuple(messages), options))
+            while opened:
+                answered.append(_read(*opened.popleft()))
+        finally:
+            for _, deltas in opened:
+                deltas.close()
+        return answered
+
+    async def aanswers(
+        self, conversations: Iterable[Sequence[Message]], *, options: GenerationOptions | None = None
+    ) -> list[list[Answer]]:
+        """As :meth:`answers`, without blocking the event loop."""
+        places = asyncio.Semaphore(_UNDER_WAY)
+
+        async def answer(messages: Sequence[Message]) -> list[Answer]:
+            async with places:
+                return _answers([piece async for piece in self.astream(messages, options=options)])
+
+        async with asyncio.TaskGroup() as tasks:
+            answering = [tasks.create_task(answer(messages)) for messages in conversations]
+        return [task.result() for task in answering]
+
+    def _open(self, messages: tuple[Message, ...], options: GenerationOptions) -> tuple[Decision, DeltaStream]:
+        """Decide, and begin to decode where that is the decision."""
+        decision = self.decide(messages)
+        planned = self._plan(messages, decision, options)
+        if isinstance(planned, GenerationRequest):
+            return decision, self.engine.stream(planned)
+        return decision, (delta for delta in planned)
 
     @property
     def _needs_scores(self) -> bool:
@@ -187,17 +247,22 @@ class Guard:
 
     def _plan(
         self, messages: Sequence[Message], decision: Decision, options: GenerationOptions
-    ) -> GenerationRequest | Delta:
+    ) -> GenerationRequest | list[Delta]:
         """The engine's request, or what to say without asking the engine."""
         if decision.action == "block":
             raise PolicyViolation(decision.reason, decision.decision_id)
         if decision.action == "refuse":
-            return self._refusal(decision, options.language)
+            refusal = self._refusal(decision, options.language)
+            return [replace(refusal, index=index) for index in range(options.n)]
         return GenerationRequest(
             messages=tuple(messages),
             settings=options.settings.updated(alpha=decision.alpha, horizon=decision.horizon),
             max_new_tokens=options.max_new_tokens,
             stop=options.stop,
+            n=options.n,
+            logprobs=options.logprobs,
+            constraint=options.constraint,
+            principal=options.principal,
             **(self._contrast(decision, options.language) if decision.action == "steer" else {}),
         )
 
@@ -209,7 +274,7 @@ class Guard:
             finish_reason="content_filter",
             usage=Usage(0, 0),
             contrast=Contrast(0, 0),
-            seconds=0.0,
+            timing=Timing(),
         )
 
     def _contrast(self, decision: Decision, language: str) -> dict[str, Any]:
@@ -223,3 +288,17 @@ class Guard:
                 for prompt_id, alpha in decision.branches
             ),
         }
+
+
+def _read(decision: Decision, deltas: DeltaStream) -> list[Answer]:
+    """What a stream that was opened gives, to its end."""
+    with closing(deltas):
+        return _answers([Piece(delta, decision) for delta in deltas])
+
+
+def _answers(pieces: Sequence[Piece]) -> list[Answer]:
+    """The answers of a finished request, from their pieces."""
+    by_index: dict[int, list[Piece]] = {}
+    for piece in pieces:
+        by_index.setdefault(piece.delta.index, []).append(piece)
+    return [Answer.of(by_index[index]) for index in sorted(by_index)]

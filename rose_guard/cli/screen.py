@@ -101,8 +101,8 @@ class Screen:
 
 def tokens_per_second(answer: Answer) -> float | None:
     """Tokens generated over time in the engine; None where the model did not run."""
-    usage, seconds = answer.last.delta.usage, answer.last.delta.seconds
-    return usage.output_tokens / seconds if usage and usage.output_tokens and seconds else None
+    usage, timing = answer.last.delta.usage, answer.last.delta.timing
+    return usage.output_tokens / timing.seconds if usage and usage.output_tokens and timing else None
 
 
 def speed_in_words(answer: Answer) -> str:

@@ -94,11 +94,11 @@ class Batch:
         """Generations that wait for a place."""
         return len(self._waiting)
 
-    def add(self, generation: Generation) -> None:
-        """Let a generation, and its followers with it, wait for a place.
+    def check(self, generation: Generation) -> None:
+        """See that a generation, and its followers with it, can have a place at all.
 
         Raises:
-            EngineOverloadedError: if too many wait already, or it can never have a place.
+            EngineOverloadedError: if it needs more than the whole batch has.
         """
         branches, nbytes = self._needs(generation)
         if branches > self.settings.max_branches or nbytes > self._kv_cache_bytes:
@@ -107,6 +107,13 @@ class Batch:
                 f"has {self.settings.max_branches} and {self._kv_cache_bytes}; lower max_tokens, or raise "
                 f"BatchSettings.max_branches and kv_cache_bytes"
             )
+
+    def add(self, generation: Generation) -> None:
+        """Let a generation, and its followers with it, wait for a place.
+
+        Raises:
+            EngineOverloadedError: if too many wait already.
+        """
         if len(self._waiting) > self.settings.max_queue or (
             len(self._waiting) == self.settings.max_queue and not self._fits(generation)
         ):
@@ -116,11 +123,14 @@ class Batch:
             )
         self._waiting.append(generation)
 
+    @torch.inference_mode()
     def clear(self) -> None:
-        """Drop every generation without a word."""
+        """Drop every generation."""
         self._waiting.clear()
-        self._running.clear()
+        for generation in list(self._running):
+            self._retire(generation)
 
+    @torch.inference_mode()
     def step(self) -> list[Progress]:
         """Advance every running generation by one step.
 
@@ -202,7 +212,7 @@ class Batch:
         try:
             logits = self._read([(branch.row, tokens, wanted) for branch, tokens, wanted in reads])
         except DecodingError as error:  # the step was everybody's, so nobody knows what it left in their rows
-            return [self._fail(generation, error) for generation in list(self._running)]
+            return [self._fail(generation, DecodingError(str(error))) for generation in list(self._running)]
         for (branch, _, wanted), given in zip(reads, logits, strict=True):
             if wanted:
                 branch.logits = given

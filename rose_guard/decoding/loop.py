@@ -88,11 +88,12 @@ def decode(
         weights=weights,
         options=DecodingOptions(settings=settings, max_new_tokens=max_new_tokens, mask=mask, logprobs=logprobs),
     )
-    return _steps(Batch(SerialRunner(model), model.device, model.dtype), generation)
-
-
-def _steps(batch: Batch, generation: Generation) -> Iterator[Step]:
+    batch = Batch(SerialRunner(model), model.device, model.dtype)
     batch.add(generation)
+    return _steps(batch)
+
+
+def _steps(batch: Batch) -> Iterator[Step]:
     while batch.busy:
         for progress in batch.step():
             if progress.error is not None:

@@ -96,12 +96,10 @@ class PackedRunner:
         self.bytes_per_token = _bytes_per_token(model)
         self._compare(model)
 
-    @torch.inference_mode()
     def open(self, tokens: int) -> Row:
         """As the protocol says."""
         return self._cache.open(tokens)
 
-    @torch.inference_mode()
     def close(self, row: Row) -> None:
         """As the protocol says."""
         self._cache.close(row)
@@ -112,17 +110,14 @@ class PackedRunner:
         self.load(other, self.save(row, row.length), row.length)
         return other
 
-    @torch.inference_mode()
     def save(self, row: Row, tokens: int) -> SavedRow:
         """A copy of what the row's first tokens left in the cache."""
         return self._cache.save(row, tokens)
 
-    @torch.inference_mode()
     def load(self, row: Row, saved: SavedRow, tokens: int) -> None:
         """Let an empty row begin with the first tokens of a saved one."""
         self._cache.load(row, saved, tokens)
 
-    @torch.inference_mode()
     def read(self, reads: Sequence[tuple[Row, Sequence[int], int]]) -> list[Tensor]:
         """As the protocol says."""
         plan = Plan([(row, len(tokens)) for row, tokens, _ in reads])
@@ -214,7 +209,6 @@ class SerialRunner:
         other.cache, other.length = copy.deepcopy(row.cache), row.length
         return other
 
-    @torch.inference_mode()
     def read(self, reads: Sequence[tuple[SerialRow, Sequence[int], int]]) -> list[Tensor]:
         """As the protocol says."""
         return [self._read(*read) for read in reads]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from rose_guard.decoding.settings import RoseSettings
 from rose_guard.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncIterator, Iterator
 
     from rose_guard.message import Message
+
+_MOST_LOGPROBS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,14 @@ class ReversePrompt:
     weight: float = 1.0
 
 
+class Constraint(Protocol):
+    """A grammar that the answer must follow, whatever engine and tokenizer produce it."""
+
+    def token_mask(self, tokenizer: Any, vocabulary: int) -> Any:
+        """A fresh :class:`~rose_guard.decoding.generation.TokenMask` for one answer in a tokenizer's tokens."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
     """What an engine is asked for.
@@ -38,9 +48,15 @@ class GenerationRequest:
         settings: how tokens are chosen.
         max_new_tokens: limit of the answer, in tokens.
         stop: the answer ends before the first of these strings.
+        n: how many answers; the i-th is drawn with ``settings.seed + i``.
+        logprobs: None, or for how many of the likeliest tokens log-probabilities are told, beside the chosen one's.
+        constraint: a grammar; its mask acts on the contrasted scores.
+        principal: whose conversation it is, as authenticated. What was read of it is kept for this principal's later
+            requests alone; None keeps nothing.
 
     Raises:
-        SettingsError: if a stop string is empty, or alpha is 0 where there are reverse prompts.
+        SettingsError: if a stop string is empty, ``n`` or ``logprobs`` is out of range, or alpha is 0 where there are
+            reverse prompts.
     """
 
     messages: tuple[Message, ...] = field(repr=False)
@@ -49,10 +65,18 @@ class GenerationRequest:
     settings: RoseSettings = field(default_factory=lambda: RoseSettings(alpha=0.0))
     max_new_tokens: int = 256
     stop: tuple[str, ...] = ()
+    n: int = 1
+    logprobs: int | None = None
+    constraint: Constraint | None = None
+    principal: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not all(isinstance(stop, str) and stop for stop in self.stop):
             raise SettingsError("stop strings must be non-empty text")
+        if self.n < 1:
+            raise SettingsError(f"n = {self.n}: must be at least 1")
+        if self.logprobs is not None and not 0 <= self.logprobs <= _MOST_LOGPROBS:
+            raise SettingsError(f"logprobs = {self.logprobs}: must be None, or 0 to {_MOST_LOGPROBS}")
         if bool(self.reverse_prompts) != (self.settings.alpha > 0.0):
             raise SettingsError("a contrast needs both reverse prompts and an alpha above 0")
 
@@ -74,29 +98,95 @@ class Contrast:
 
 
 @dataclass(frozen=True, slots=True)
+class Timing:
+    """How long an answer took, and what was saved.
+
+    Args:
+        seconds: from the request to its last token, waiting included.
+        first_token_s: from the request to its first token.
+        prompt_tokens: tokens of all branches' prompts.
+        cached_tokens: those that did not have to be read, since an earlier request began alike.
+        drafted_tokens: tokens guessed by prompt lookup.
+        accepted_tokens: guesses that were right.
+    """
+
+    seconds: float = 0.0
+    first_token_s: float = 0.0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A chosen token, its log-probability under the (contrasted) scores, and the likeliest ones with theirs."""
+
+    token: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
-    """A piece of the answer; the last one carries how it ended.
+    """A piece of an answer; the last one carries how it ended.
 
     Args:
         text: what to append to the answer; may be empty.
         finish_reason: on the last delta: ``stop``, ``length``, or ``content_filter`` where the model did not run.
         usage: on the last delta.
         contrast: on the last delta.
-        seconds: on the last delta, time spent in the engine.
+        timing: on the last delta.
+        index: which of the request's ``n`` answers.
+        logprobs: of the tokens since the delta before, where asked for; tokens and text need not end together.
     """
 
     text: str
     finish_reason: Literal["stop", "length", "content_filter"] | None = None
     usage: Usage | None = None
     contrast: Contrast | None = None
-    seconds: float | None = None
+    timing: Timing | None = None
+    index: int = 0
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+
+class DeltaStream(Protocol):
+    """Deltas as they come; closing it, or dropping it, frees its place within one step."""
+
+    def __iter__(self) -> Iterator[Delta]:
+        """Itself."""
+        ...
+
+    def __next__(self) -> Delta:
+        """The next delta; blocks until there is one."""
+        ...
+
+    def close(self) -> None:
+        """Stop decoding."""
+        ...
+
+
+class AsyncDeltaStream(Protocol):
+    """As :class:`DeltaStream`, without blocking the event loop; cancelling its reader closes it."""
+
+    def __aiter__(self) -> AsyncIterator[Delta]:
+        """Itself."""
+        ...
+
+    async def __anext__(self) -> Delta:
+        """The next delta."""
+        ...
+
+    async def aclose(self) -> None:
+        """Stop decoding."""
+        ...
 
 
 @runtime_checkable
 class Engine(Protocol):
-    """A runtime that decodes. Closing a stream before its end frees its place within one step.
+    """A runtime that decodes, many requests at once.
 
-    Raises (from both methods, before or between deltas): InputError, ContextLengthError, SettingsError,
+    Raises (from both streams, at once or between deltas): InputError, ContextLengthError, SettingsError,
     DecodingError or EngineOverloadedError; a token is never given out without the contrast that was due.
     """
 
@@ -105,12 +195,12 @@ class Engine(Protocol):
         """What is being run: a hub id, a path or a name, with its revision and dtype."""
         ...
 
-    def stream(self, request: GenerationRequest) -> Generator[Delta]:
-        """Generate, blocking the calling thread between deltas."""
+    def stream(self, request: GenerationRequest) -> DeltaStream:
+        """Begin to generate; the request is under way when this returns."""
         ...
 
-    def astream(self, request: GenerationRequest) -> AsyncGenerator[Delta]:
-        """Generate without blocking the event loop."""
+    def astream(self, request: GenerationRequest) -> AsyncDeltaStream:
+        """Generate without blocking the event loop; begins when first read."""
         ...
 
     def token_ids(self, text: str) -> list[int]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from jinja2 import TemplateError
 
+from rose_guard.decoding.prefix_cache import common_length
 from rose_guard.errors import InputError, ModelLoadError
 from rose_guard.message import Message
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 SEPARATOR = "\n\n"
+_MOST_HEADS = 256
 
 
 class ChatPrompt:
@@ -53,6 +55,7 @@ class ChatPrompt:
         ordered = sorted(self._control.values(), key=len, reverse=True)
         self._control_pattern = re.compile("|".join(map(re.escape, ordered)) or r"(?!)")
         self._markup = {ord(c): "x" for c in set("".join(ordered)) if not (c.isalnum() or c.isspace())}
+        self._heads: dict[str | None, list[int]] = {}
         self._has_system_role = self._probe_system_role()
         self._probe_turns()
         self._probe_safety()
@@ -86,6 +89,30 @@ class ChatPrompt:
                 "remove it or write it with spaces"
             )
         return ids
+
+    def shared_tokens(self, ids: Sequence[int], lead: str | None) -> int:
+        """How many of a prompt's first tokens come from the lead and the template alone, whoever speaks.
+
+        Args:
+            ids: the prompt's tokens.
+            lead: what it was encoded with.
+        """
+        if lead not in self._heads:
+            if len(self._heads) >= _MOST_HEADS:
+                self._heads.clear()
+            self._heads[lead] = self._head(lead)
+        return common_length(self._heads[lead], ids)
+
+    def _head(self, lead: str | None) -> list[int]:
+        """What two conversations that have nothing else in common both begin with."""
+        system = [] if lead is None else [Message("system", "Alpha.")]
+        try:
+            return _common(
+                self.encode([Message("user", "Beta?")], lead=lead),
+                self.encode([*system, Message("user", "7")], lead=lead),
+            )
+        except InputError:  # a template that takes neither
+            return []
 
     def token_ids(self, text: str) -> list[int]:
         """Token ids of a text by itself, special tokens in it encoded as text."""
@@ -176,6 +203,10 @@ class ChatPrompt:
 
 
 _TEMPLATE_KEYS = frozenset({"role", "content", "name", "type", "function", "parameters", "description", "properties"})
+
+
+def _common(one: list[int], other: list[int]) -> list[int]:
+    return one[: common_length(one, other)]
 
 
 def _as_dict(message: Message) -> dict[str, str]:

@@ -1,23 +1,33 @@
-"""The in-process engine: transformers models, decoded branch by branch on the process's worker thread."""
+"""The in-process engine: transformers models, one batch of all requests on the process's worker thread."""
 
 from __future__ import annotations
 
+import asyncio
 import time
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from rose_guard.decoding.loop import decode
+from rose_guard.decoding.batch import Batch
+from rose_guard.decoding.generation import DecodingOptions, Generation, Prompt
+from rose_guard.decoding.runner import runner_for
 from rose_guard.engines import embedded
-from rose_guard.engines.engine import Contrast, Delta, GenerationRequest, Usage
 from rose_guard.engines.prompt import ChatPrompt
-from rose_guard.engines.text import Detokenizer, StopStrings
+from rose_guard.engines.reply import Reply
+from rose_guard.engines.ticket import LoopStream, ThreadStream, Ticket
 from rose_guard.engines.worker import worker
-from rose_guard.errors import InputError, ModelLoadError
+from rose_guard.errors import DecodingError, EngineOverloadedError, InputError, ModelLoadError
 from rose_guard.message import check_conversation
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from rose_guard.decoding.batch import Clock, Progress
+    from rose_guard.decoding.batch_settings import BatchSettings
+    from rose_guard.decoding.prefix_cache import CacheStats
+    from rose_guard.engines.engine import GenerationRequest
+    from rose_guard.message import Message
 
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -30,6 +40,7 @@ _SHARED_WITH_TOKENIZER = (
     "trust_remote_code",
     "gguf_file",
 )
+_RETRY_S = 0.02
 
 
 class TransformersEngine:
@@ -39,18 +50,28 @@ class TransformersEngine:
         model: the loaded model; it is put into evaluation mode, and otherwise left as it is.
         tokenizer: its tokenizer.
         model_id: a name for metadata; the model's own unless given.
+        settings: how many requests may run and wait, and how much memory they may take.
 
     Raises:
         ModelLoadError: if the tokenizer has no chat template or cannot be made safe.
     """
 
     def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, model_id: str | None = None
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        model_id: str | None = None,
+        settings: BatchSettings | None = None,
     ) -> None:
         self.hf_model = model
         model.train(mode=False)
         self.hf_tokenizer = tokenizer
         self._prompt = ChatPrompt(tokenizer)
+        self._batch = Batch(worker.run(runner_for, model), model.device, model.dtype, settings)
+        self._replies: dict[Generation, tuple[Reply, Ticket]] = {}
+        self._turn_posted = False
+        self._epoch = worker.epoch
         self._model_id = model_id or model.config.name_or_path or f"{type(model).__name__}-{id(model):x}"
 
     @classmethod
@@ -63,11 +84,14 @@ class TransformersEngine:
         return worker.run(_embedded, dtype)
 
     @classmethod
-    def from_pretrained(cls, id_or_path: str | Path, **hf_kwargs: Any) -> TransformersEngine:
+    def from_pretrained(
+        cls, id_or_path: str | Path, *, settings: BatchSettings | None = None, **hf_kwargs: Any
+    ) -> TransformersEngine:
         """Any causal language model with a chat template, by hub id or folder.
 
         Args:
             id_or_path: what ``AutoModelForCausalLM.from_pretrained`` takes.
+            settings: as for the constructor.
             hf_kwargs: passed on to it (``dtype``, ``device_map``, ``revision`` …). Weights must be safetensors
                 unless ``use_safetensors=False`` asks for pickled ones by name.
 
@@ -87,7 +111,7 @@ class TransformersEngine:
                 f"cannot load {str(id_or_path)!r}: {reason}; give a folder or a reachable hub id of a causal language "
                 f"model with safetensors, or use ChatRose() for the embedded model"
             ) from error
-        return cls(model, tokenizer, model_id=str(id_or_path))
+        return cls(model, tokenizer, model_id=str(id_or_path), settings=settings)
 
     @property
     def model_id(self) -> str:
@@ -96,55 +120,160 @@ class TransformersEngine:
         at = f"@{revision}" if revision else ""
         return f"{self._model_id}{at}:{str(self.hf_model.dtype).removeprefix('torch.')}"
 
-    def stream(self, request: GenerationRequest) -> Generator[Delta]:
+    def stream(self, request: GenerationRequest) -> ThreadStream:
         """As the protocol says."""
-        return worker.iterate(lambda: self._deltas(request))
+        return ThreadStream(
+            lambda ticket: self._enter(ticket, request), advance=self._turn if worker.is_here else None
+        )
 
-    def astream(self, request: GenerationRequest) -> AsyncGenerator[Delta]:
+    def astream(self, request: GenerationRequest) -> LoopStream:
         """As the protocol says."""
-        return worker.aiterate(lambda: self._deltas(request))
+        return LoopStream(lambda ticket: self._aenter(ticket, request))
+
+    def stats(self) -> EngineStats:
+        """What the engine holds and did so far."""
+        return worker.run(self._stats)
+
+    def forget(self) -> None:
+        """Drop all that is kept of earlier prompts; needed when the model's weights were changed."""
+        worker.run(lambda: self._batch.prefixes.clear())
 
     def token_ids(self, text: str) -> list[int]:
         """As the protocol says."""
         return worker.run(self._prompt.token_ids, text)
 
-    def _deltas(self, request: GenerationRequest) -> Generator[Delta]:
+    def _enter(self, ticket: Ticket, request: GenerationRequest) -> None:
+        """Begin a request, waiting for a place in the queue as long as the settings allow."""
+        replies = worker.run(self._prepare, request)
+        deadline = time.monotonic() + self._batch.settings.queue_timeout_s
+        while True:
+            try:
+                return worker.run(self._begin, ticket, replies)
+            except EngineOverloadedError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(_RETRY_S)
+
+    async def _aenter(self, ticket: Ticket, request: GenerationRequest) -> None:
+        """As :meth:`_enter`, without blocking the event loop."""
+        replies = await worker.arun(self._prepare, request)
+        deadline = time.monotonic() + self._batch.settings.queue_timeout_s
+        while True:
+            try:
+                return await worker.arun(self._begin, ticket, replies)
+            except EngineOverloadedError:
+                if time.monotonic() >= deadline:
+                    raise
+                await asyncio.sleep(_RETRY_S)
+
+    def _prepare(self, request: GenerationRequest) -> list[Reply]:
+        """Encode and check a request; one reply for each of its answers."""
         started = time.perf_counter()
         check_conversation(request.messages)
-        positive_ids = self._prompt.encode(request.messages, lead=request.safe_prompt)
-        reverse_ids = [self._prompt.encode(request.messages, lead=p.text) for p in request.reverse_prompts]
-        if positive_ids in reverse_ids:
+        positive = self._encode(request.messages, request.safe_prompt)
+        reverse = [self._encode(request.messages, prompt.text) for prompt in request.reverse_prompts]
+        if positive in reverse:
             raise InputError(
                 "the safe and the reverse prompt read the same here, so there is nothing to contrast; check that the "
                 "chat template shows the system message of a conversation like this one, and the policy's prompts"
             )
-        steps = decode(
-            self.hf_model,
-            positive_ids,
-            reverse_ids,
-            settings=request.settings,
-            weights=[prompt.weight for prompt in request.reverse_prompts],
+        weights = [prompt.weight for prompt in request.reverse_prompts]
+        generations = [
+            Generation(
+                self.hf_model, positive, reverse, weights=weights, options=self._decoding_options(request, index)
+            )
+            for index in range(request.n)
+        ]
+        generations[0].followers = generations[1:]
+        self._batch.check(generations[0])
+        return [
+            Reply(generation, self.hf_tokenizer, request.stop, index=index, started=started)
+            for index, generation in enumerate(generations)
+        ]
+
+    def _encode(self, messages: Sequence[Message], lead: str | None) -> Prompt:
+        ids = self._prompt.encode(messages, lead=lead)
+        return Prompt(tuple(ids), self._prompt.shared_tokens(ids, lead))
+
+    def _decoding_options(self, request: GenerationRequest, index: int) -> DecodingOptions:
+        settings, constraint = request.settings, request.constraint
+        if index and settings.seed is not None:
+            settings = settings.updated(seed=settings.seed + index)
+        vocabulary = self.hf_model.config.get_text_config().vocab_size
+        return DecodingOptions(
+            settings=settings,
             max_new_tokens=request.max_new_tokens,
+            mask=constraint.token_mask(self.hf_tokenizer, vocabulary) if constraint else None,
+            logprobs=request.logprobs,
+            owner=request.principal,
         )
-        detokenizer, stops = Detokenizer(self.hf_tokenizer), StopStrings(request.stop)
-        generated = contrasted = changed = 0
-        for step in steps:
-            generated += 1
-            contrasted += step.contrasted
-            changed += step.changed
-            text = stops.push(detokenizer.push(step.token_id) if step.finish != "stop" else "")
-            if step.finish or stops.found:
-                break
-            if text:
-                yield Delta(text)
-        text += stops.push(detokenizer.flush()) + stops.flush()
-        yield Delta(
-            text,
-            finish_reason="length" if step.finish == "length" and not stops.found else "stop",
-            usage=Usage(len(positive_ids), generated),
-            contrast=Contrast(contrasted, changed),
-            seconds=time.perf_counter() - started,
+
+    def _begin(self, ticket: Ticket, replies: list[Reply]) -> None:
+        self._check_epoch()
+        self._batch.add(replies[0].generation)
+        self._replies.update({reply.generation: (reply, ticket) for reply in replies})
+        ticket.begin([reply.generation for reply in replies])
+        self._post_turn()
+
+    def _post_turn(self) -> None:
+        if not self._turn_posted:
+            self._turn_posted = True
+            worker.post(self._turn)
+
+    def _turn(self) -> None:
+        """One step of the batch, and what came of it to those who wait."""
+        self._turn_posted = False
+        try:
+            for progress in self._batch.step():
+                self._hand_out(progress)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
+            failure = DecodingError(f"decoding failed: {type(error).__name__}; this is a fault of rose_guard's own")
+            failure.__cause__ = error
+            for _, ticket in self._replies.values():
+                ticket.fail(failure)
+            self._batch.clear()
+        self._replies = {g: entry for g, entry in self._replies.items() if not (g.finished or g.cancelled)}
+        if self._batch.busy:
+            self._post_turn()
+
+    def _hand_out(self, progress: Progress) -> None:
+        if progress.generation not in self._replies:  # nobody waits for it any more
+            return
+        reply, ticket = self._replies[progress.generation]
+        if progress.error is not None:
+            ticket.fail(progress.error)
+        elif (delta := reply.push(progress.steps)) is not None:
+            ticket.give(delta)
+            if reply.finished:  # perhaps at a stop string, of which the generation knows nothing
+                progress.generation.cancelled = True
+
+    def _check_epoch(self) -> None:
+        """After a fork, begin afresh: the steps that the parent posted are never done here."""
+        if self._epoch is not worker.epoch:
+            self._epoch, self._turn_posted, self._replies = worker.epoch, False, {}
+            self._batch.clear()
+
+    def _stats(self) -> EngineStats:
+        return EngineStats(
+            self._batch.running, self._batch.waiting, self._batch.prefixes.stats, replace(self._batch.clock)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStats:
+    """What an engine holds and did so far.
+
+    Args:
+        running: answers being decoded.
+        waiting: requests that wait for a place.
+        prefixes: what is kept of earlier prompts, and how often it helped.
+        clock: where the time went.
+    """
+
+    running: int
+    waiting: int
+    prefixes: CacheStats
+    clock: Clock
 
 
 @cache

@@ -1,8 +1,7 @@
 """Worker: the one thread on which all model work of a process runs.
 
-Two torch thread pools on few cores slow each other down many times over, so classifier and engine share this
-thread. Decoding is handed over a step at a time, so that requests take turns, and an iterator that its reader drops
-is closed before the next step.
+Two torch thread pools on few cores slow each other down many times over, so classifier and engines share this
+thread. An engine hands over its batch a step at a time, so that classifying and decoding take turns.
 """
 
 from __future__ import annotations
@@ -14,19 +13,17 @@ import threading
 from concurrent.futures import Future
 from functools import partial
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+    from collections.abc import Callable
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
-_END = object()
-
 
 class Worker:
-    """Runs functions and iterators on a thread of its own, for threads and event loops alike.
+    """Runs functions on a thread of its own, for threads and event loops alike.
 
     The thread starts with the first work. After a fork the child has a thread of its own; at exit the running step is
     awaited.
@@ -42,36 +39,23 @@ class Worker:
 
     def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call ``function`` on the worker and wait for what it returns or raises."""
-        if self._is_here:
+        if self.is_here:
             return function(*args, **kwargs)
         return self._submit(partial(function, *args, **kwargs)).result()
 
     async def arun(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As :meth:`run`, without blocking the event loop."""
-        if self._is_here:
+        if self.is_here:
             return function(*args, **kwargs)
         return await asyncio.wrap_future(self._submit(partial(function, *args, **kwargs)))
 
-    def iterate(self, make: Callable[[], Iterator[T]]) -> Generator[T]:
-        """The iterator that ``make`` gives, each of its steps run on the worker."""
-        iterator = self.run(make)
-        try:
-            while (item := self.run(next, iterator, _END)) is not _END:
-                yield cast("T", item)
-        finally:
-            self._close(iterator)
-
-    async def aiterate(self, make: Callable[[], Iterator[T]]) -> AsyncGenerator[T]:
-        """As :meth:`iterate`, without blocking the event loop; cancelling it closes the iterator."""
-        iterator = await self.arun(make)
-        try:
-            while (item := await self.arun(cast("Callable[[], T]", partial(next, iterator, _END)))) is not _END:
-                yield item
-        finally:
-            self._close(iterator)
+    def post(self, call: Callable[[], object]) -> None:
+        """Call ``call`` on the worker, after what was handed over before, without waiting."""
+        self._submit(call)
 
     @property
-    def _is_here(self) -> bool:
+    def is_here(self) -> bool:
+        """Whether the calling thread is the worker's."""
         return threading.current_thread() is self._thread
 
     def _submit(self, call: Callable[[], T]) -> Future[T]:
@@ -79,16 +63,6 @@ class Worker:
         future: Future[T] = Future()
         self._jobs.put((future, call))
         return future
-
-    def _close(self, iterator: Iterator[object]) -> None:
-        """Close an iterator before the next step, without waiting.
-
-        The garbage collector may call this in the middle of anything, so it must take no lock: SimpleQueue.put is
-        the one way of handing over that is safe there.
-        """
-        close = getattr(iterator, "close", None)
-        if close is not None:
-            self._jobs.put((Future(), close))
 
     def _start(self) -> None:
         if self._thread is None:
@@ -106,6 +80,8 @@ class Worker:
             del job, future, call  # the last reference to a request's caches must not wait for the next job
 
     def _begin_afresh(self) -> None:
+        self.epoch = object()
+        """Another one after a fork, where nothing that was handed over before will be done."""
         self._start_lock = threading.Lock()
         self._jobs = SimpleQueue()
         self._thread = None

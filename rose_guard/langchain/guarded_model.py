@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -252,7 +253,7 @@ def _debug_metadata(decision: Decision, last: Delta | None) -> dict[str, Any]:
         "contrast": {"contrasted_tokens": contrast.contrasted_tokens, "changed_tokens": contrast.changed_tokens}
         if contrast
         else None,
-        "timing": {"seconds": last.seconds} if last else None,
+        "timing": asdict(last.timing) if last and last.timing else None,
     }
 
 

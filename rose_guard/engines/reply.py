@@ -1,0 +1,86 @@
+"""Reply: one generation's tokens as the deltas that its reader gets."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from rose_guard.engines.engine import Contrast, Delta, Timing, TokenLogprob, Usage
+from rose_guard.engines.text import Detokenizer, StopStrings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from transformers import PreTrainedTokenizerBase
+
+    from rose_guard.decoding.generation import Generation, Step
+
+
+class Reply:
+    """Turns steps into text, and ends at a stop string.
+
+    Args:
+        generation: where the steps come from.
+        tokenizer: what reads them.
+        stop: the answer ends before the first of these strings.
+        index: which of the request's answers this is.
+        started: when the request came, by ``time.perf_counter``.
+    """
+
+    def __init__(
+        self,
+        generation: Generation,
+        tokenizer: PreTrainedTokenizerBase,
+        stop: Sequence[str],
+        *,
+        index: int,
+        started: float,
+    ) -> None:
+        self.generation = generation
+        self.finished = False
+        self._tokenizer = tokenizer
+        self._detokenizer, self._stops = Detokenizer(tokenizer), StopStrings(stop)
+        self._index, self._started, self._first_token = index, started, 0.0
+        self._generated = self._contrasted = self._changed = 0
+
+    def push(self, steps: Sequence[Step]) -> Delta | None:
+        """The delta of these steps, if there is anything to tell. Sets ``finished`` with the last one."""
+        text, logprobs = "", []
+        if not self._generated:
+            self._first_token = time.perf_counter()
+        for step in steps:
+            self._generated += 1
+            self._contrasted += step.contrasted
+            self._changed += step.changed
+            if step.logprob is not None:
+                logprobs.append(self._logprob(step))
+            text += self._stops.push(self._detokenizer.push(step.token_id) if step.finish != "stop" else "")
+            if step.finish or self._stops.found:
+                return self._last(text, tuple(logprobs), step)
+        return Delta(text, index=self._index, logprobs=tuple(logprobs)) if text or logprobs else None
+
+    def _last(self, text: str, logprobs: tuple[TokenLogprob, ...], step: Step) -> Delta:
+        self.finished = True
+        text += self._stops.push(self._detokenizer.flush()) + self._stops.flush()
+        counts = self.generation.counts
+        return Delta(
+            text,
+            finish_reason="length" if step.finish == "length" and not self._stops.found else "stop",
+            usage=Usage(len(self.generation.positive.prompt.ids), self._generated),
+            contrast=Contrast(self._contrasted, self._changed),
+            timing=Timing(
+                seconds=time.perf_counter() - self._started,
+                first_token_s=self._first_token - self._started,
+                prompt_tokens=counts.prompt_tokens,
+                cached_tokens=counts.cached_tokens,
+                drafted_tokens=counts.drafted_tokens,
+                accepted_tokens=counts.accepted_tokens,
+            ),
+            index=self._index,
+            logprobs=logprobs,
+        )
+
+    def _logprob(self, step: Step) -> TokenLogprob:
+        assert step.logprob is not None
+        top = tuple((self._tokenizer.decode([token_id]), logprob) for token_id, logprob in step.top_logprobs)
+        return TokenLogprob(self._tokenizer.decode([step.token_id]), step.logprob, top)
