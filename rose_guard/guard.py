@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from contextlib import aclosing, closing
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +16,14 @@ from rose_guard.message import Message, check_conversation, digest
 from rose_guard.policy.decision import Decision
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Sequence
 
     from rose_guard.engines.engine import Constraint, DeltaStream, Engine, TokenLogprob
     from rose_guard.policy.policy import Policy
     from rose_guard.risk.classifier import RiskClassifier
 
 PLAIN = "plain"
-_UNDER_WAY = 64
+_TOGETHER = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,16 +147,21 @@ class Guard:
             PolicyViolation: if the action is ``block``.
             InputError, ContextLengthError, DecodingError, EngineOverloadedError: from the engine.
         """
-        decision, deltas = self._open(tuple(messages), options or GenerationOptions())
-        with closing(deltas):
+        messages = tuple(messages)  # what is judged is what is answered, whatever becomes of the caller's list
+        decision = self.decide(messages)
+        planned = self._plan(messages, decision, options or GenerationOptions())
+        deltas = self.engine.stream(planned) if isinstance(planned, GenerationRequest) else planned
+        try:
             for delta in deltas:
                 yield Piece(delta, decision)
+        finally:
+            _close(deltas)
 
     async def astream(
         self, messages: Sequence[Message], *, options: GenerationOptions | None = None
     ) -> AsyncGenerator[Piece]:
         """As :meth:`stream`, without blocking the event loop; cancelling it stops the decoding within a step."""
-        messages = tuple(messages)  # what is judged is what is answered, whatever becomes of the caller's list
+        messages = tuple(messages)
         decision = await self.adecide(messages)
         planned = self._plan(messages, decision, options or GenerationOptions())
         if not isinstance(planned, GenerationRequest):
@@ -186,25 +190,18 @@ class Guard:
             InputError, ContextLengthError, DecodingError, EngineOverloadedError: from the engine.
         """
         options = options or GenerationOptions()
-        opened: deque[tuple[Decision, DeltaStream]] = deque()
-        answered = []
-        try:
-            for messages in conversations:
-                if len(opened) == _UNDER_WAY:
-                    answered.append(_read(*opened.popleft()))
-                opened.append(self._open(tuple(messages), options))
-            while opened:
-                answered.append(_read(*opened.popleft()))
-        finally:
-            for _, deltas in opened:
-                deltas.close()
+        left = [tuple(messages) for messages in conversations]
+        answered: list[list[Answer]] = []
+        while left:
+            together, left = left[:_TOGETHER], left[_TOGETHER:]
+            answered += self._answer_together(together, options)
         return answered
 
     async def aanswers(
         self, conversations: Iterable[Sequence[Message]], *, options: GenerationOptions | None = None
     ) -> list[list[Answer]]:
         """As :meth:`answers`, without blocking the event loop."""
-        places = asyncio.Semaphore(_UNDER_WAY)
+        places = asyncio.Semaphore(_TOGETHER)
 
         async def answer(messages: Sequence[Message]) -> list[Answer]:
             async with places:
@@ -214,13 +211,19 @@ class Guard:
             answering = [tasks.create_task(answer(messages)) for messages in conversations]
         return [task.result() for task in answering]
 
-    def _open(self, messages: tuple[Message, ...], options: GenerationOptions) -> tuple[Decision, DeltaStream]:
-        """Decide, and begin to decode where that is the decision."""
-        decision = self.decide(messages)
-        planned = self._plan(messages, decision, options)
-        if isinstance(planned, GenerationRequest):
-            return decision, self.engine.stream(planned)
-        return decision, (delta for delta in planned)
+    def _answer_together(
+        self, conversations: Sequence[tuple[Message, ...]], options: GenerationOptions
+    ) -> Iterator[list[Answer]]:
+        decisions = [self.decide(messages) for messages in conversations]
+        planned = [self._plan(*judged, options) for judged in zip(conversations, decisions, strict=True)]
+        streams = iter(self.engine.streams([plan for plan in planned if isinstance(plan, GenerationRequest)]))
+        opened = [next(streams) if isinstance(plan, GenerationRequest) else plan for plan in planned]
+        try:
+            for decision, deltas in zip(decisions, opened, strict=True):
+                yield _answers([Piece(delta, decision) for delta in deltas])
+        finally:
+            for deltas in opened:
+                _close(deltas)
 
     @property
     def _needs_scores(self) -> bool:
@@ -290,10 +293,10 @@ class Guard:
         }
 
 
-def _read(decision: Decision, deltas: DeltaStream) -> list[Answer]:
-    """What a stream that was opened gives, to its end."""
-    with closing(deltas):
-        return _answers([Piece(delta, decision) for delta in deltas])
+def _close(deltas: DeltaStream | list[Delta]) -> None:
+    """Stop decoding, where anything is being decoded."""
+    if not isinstance(deltas, list):
+        deltas.close()
 
 
 def _answers(pieces: Sequence[Piece]) -> list[Answer]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rose_guard.decoding.runner import PackedRunner, SerialRunner
 
 _SHORTEST_PREFIX = 8
+_PREFILL_ALONE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +236,7 @@ class Batch:
         """What each branch reads in this step: prompt, latest token, draft; and how many logits it must give."""
         decoding = [g for g in self._running if g.decodes]
         prefill = [g for g in self._running if not g.decodes]
-        room = self.settings.prefill_tokens
+        room = self.settings.prefill_tokens if decoding else _PREFILL_ALONE * self.settings.prefill_tokens
         reads: list[tuple[Branch, list[int], int]] = []
         for generation in prefill:
             for branch in generation.branches:

@@ -28,6 +28,7 @@ class BatchSettings(CheckedSettings):
     prefix_cache_bytes: int = Field(default=128 * MEBIBYTE, ge=0)
     """Memory for prompts' beginnings kept for later requests; 0 keeps none."""
     prefill_tokens: int = Field(default=512, ge=1)
-    """Prompt tokens read in one step, so that a long prompt does not hold up the others."""
+    """Prompt tokens read in one step while answers are being decoded, so that a long prompt does not hold them up;
+    twice as many while none is."""
     prompt_lookup_num_tokens: int = Field(default=8, ge=0)
     """The longest draft copied from the prompt or the answer; 0 drafts nothing. Answers are the same either way."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _SMALLEST_POOL = 256
 _CLEANED_AT_ONCE = 64
 _FEW_QUERIES = 16
+_QUERIES_AT_ONCE = 128
 
 
 @dataclass(eq=False, slots=True)
@@ -200,32 +201,45 @@ class Write:
         return self.places.to(device, non_blocking=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Tokens of one row that are read in this step.
+
+    Args:
+        row: whose.
+        start: position of the first one in its row.
+        count: how many; 0 for a row that sits the step out.
+    """
+
+    row: Row
+    start: int
+    count: int
+
+
 class Block:
     """Neighbouring rows of one pool that attend together, each with as many queries as the one with most.
 
     Args:
-        pool: where they are.
-        reads: rows and how many tokens they read, by slot without gaps; 0 for a row that sits this step out.
+        spans: what they read, by slot without gaps.
         first_token: index of their first token in the step.
     """
 
-    def __init__(self, pool: Pool, reads: Sequence[tuple[Row, int]], first_token: int) -> None:
-        self.pool = pool
-        self.slots = slice(reads[0][0].slot, reads[-1][0].slot + 1)
-        self.rows = len(reads)
-        self.queries = max(count for _, count in reads)
-        self.keys = max(row.length + count for row, count in reads)
-        counts = [count for _, count in reads]
-        self.tokens = slice(first_token, first_token + sum(counts))
-        self._reads = reads
+    def __init__(self, spans: Sequence[Span], first_token: int) -> None:
+        self.pool = spans[0].row.pool
+        self.slots = slice(spans[0].row.slot, spans[-1].row.slot + 1)
+        self.rows = len(spans)
+        self.queries = max(span.count for span in spans)
+        self.keys = max(span.start + span.count for span in spans)
+        self.tokens = slice(first_token, first_token + sum(span.count for span in spans))
+        self.even = all(span.count == self.queries for span in spans)
+        self._spans = spans
         self._masks: dict[object, Tensor | None] = {}
-        self.even = all(count == self.queries for count in counts)
 
     @cached_property
     def padded(self) -> Tensor:
         """For each token its index among ``rows · queries`` padded ones."""
         return torch.tensor(
-            [i * self.queries + j for i, (_, count) in enumerate(self._reads) for j in range(count)], dtype=torch.long
+            [i * self.queries + j for i, span in enumerate(self._spans) for j in range(span.count)], dtype=torch.long
         )
 
     def mask(self, window: int | None, groups: int, like: Tensor) -> Tensor | None:
@@ -236,7 +250,7 @@ class Block:
         return self._masks[key]
 
     def _build_mask(self, window: int | None, groups: int, like: Tensor) -> Tensor | None:
-        starts = torch.tensor([row.length for row, _ in self._reads])
+        starts = torch.tensor([span.start for span in self._spans])
         position = starts[:, None] + torch.arange(self.queries)
         key = torch.arange(self.keys)
         seen = key <= position[..., None]
@@ -276,13 +290,15 @@ class Plan:
         end = token + sum(count for _, count in reads)
         places = torch.cat([torch.arange(row.length, row.length + n) + row.slot * pool.capacity for row, n in reads])
         self.writes.append(Write(pool, slice(token, end), places))
-        few = {row.slot: read for read in reads if (row := read[0]) and read[1] <= _FEW_QUERIES}
+        few = {row.slot: Span(row, row.length, n) for row, n in reads if n <= _FEW_QUERIES}
         if few:
-            together = [few.get(slot, (pool.rows[slot], 0)) for slot in range(min(few), max(few) + 1)]
-            self.blocks.append(Block(pool, together, token))
-            token = self.blocks[-1].tokens.stop
-        for read in reads:
-            if read[1] > _FEW_QUERIES:
-                self.blocks.append(Block(pool, [read], token))
-                token = self.blocks[-1].tokens.stop
-        return token
+            slots = range(min(few), max(few) + 1)
+            self._add_block([few.get(slot) or Span(row := pool.rows[slot], row.length, 0) for slot in slots])
+        for row, n in reads:
+            if n > _FEW_QUERIES:  # in pieces, so that early tokens need not look at the keys of late ones
+                for start in range(0, n, _QUERIES_AT_ONCE):
+                    self._add_block([Span(row, row.length + start, min(_QUERIES_AT_ONCE, n - start))])
+        return end
+
+    def _add_block(self, spans: Sequence[Span]) -> None:
+        self.blocks.append(Block(spans, self.blocks[-1].tokens.stop if self.blocks else 0))

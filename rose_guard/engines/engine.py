@@ -9,7 +9,7 @@ from rose_guard.decoding.settings import RoseSettings
 from rose_guard.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from rose_guard.message import Message
 
@@ -197,6 +197,10 @@ class Engine(Protocol):
 
     def stream(self, request: GenerationRequest) -> DeltaStream:
         """Begin to generate; the request is under way when this returns."""
+        ...
+
+    def streams(self, requests: Sequence[GenerationRequest]) -> Sequence[DeltaStream]:
+        """As :meth:`stream`, for requests that begin together; if one is refused, none is under way."""
         ...
 
     def astream(self, request: GenerationRequest) -> AsyncDeltaStream:

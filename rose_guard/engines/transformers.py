@@ -70,7 +70,7 @@ class TransformersEngine:
         self._prompt = ChatPrompt(tokenizer)
         self._batch = Batch(worker.run(runner_for, model), model.device, model.dtype, settings)
         self._replies: dict[Generation, tuple[Reply, Ticket]] = {}
-        self._turn_posted = False
+        self._turn_posted = self._held = False
         self._epoch = worker.epoch
         self._model_id = model_id or model.config.name_or_path or f"{type(model).__name__}-{id(model):x}"
 
@@ -126,9 +126,28 @@ class TransformersEngine:
             lambda ticket: self._enter(ticket, request), advance=self._turn if worker.is_here else None
         )
 
+    def streams(self, requests: Sequence[GenerationRequest]) -> list[ThreadStream]:
+        """As the protocol says."""
+        worker.run(self._hold)
+        opened: list[ThreadStream] = []
+        try:
+            for request in requests:
+                opened.append(self.stream(request))  # noqa: PERF401 - what was opened before an error is closed
+        except BaseException:
+            for stream in opened:
+                stream.close()
+            raise
+        finally:
+            worker.run(self._release)
+        return opened
+
     def astream(self, request: GenerationRequest) -> LoopStream:
         """As the protocol says."""
         return LoopStream(lambda ticket: self._aenter(ticket, request))
+
+    def encode(self, messages: Sequence[Message], lead: str | None = None) -> list[int]:
+        """Token ids of a conversation as a branch with this system prompt before it reads them."""
+        return worker.run(self._prompt.encode, messages, lead=lead)
 
     def stats(self) -> EngineStats:
         """What the engine holds and did so far."""
@@ -210,13 +229,26 @@ class TransformersEngine:
 
     def _begin(self, ticket: Ticket, replies: list[Reply]) -> None:
         self._check_epoch()
-        self._batch.add(replies[0].generation)
+        try:
+            self._batch.add(replies[0].generation)
+        except EngineOverloadedError:
+            self._release()  # what has entered must move on before there is room
+            raise
         self._replies.update({reply.generation: (reply, ticket) for reply in replies})
         ticket.begin([reply.generation for reply in replies])
         self._post_turn()
 
+    def _hold(self) -> None:
+        """Take no step until those who enter together have entered."""
+        self._held = True
+
+    def _release(self) -> None:
+        self._held = False
+        if self._batch.busy:
+            self._post_turn()
+
     def _post_turn(self) -> None:
-        if not self._turn_posted:
+        if not self._turn_posted and not self._held:
             self._turn_posted = True
             worker.post(self._turn)
 
@@ -250,7 +282,8 @@ class TransformersEngine:
     def _check_epoch(self) -> None:
         """After a fork, begin afresh: the steps that the parent posted are never done here."""
         if self._epoch is not worker.epoch:
-            self._epoch, self._turn_posted, self._replies = worker.epoch, False, {}
+            self._epoch, self._replies = worker.epoch, {}
+            self._turn_posted = self._held = False
             self._batch.clear()
 
     def _stats(self) -> EngineStats:

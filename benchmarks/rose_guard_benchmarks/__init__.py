@@ -1,0 +1,1 @@
+"""Speed and memory of guarded decoding, each figure a ratio of two things measured in turn in one run."""

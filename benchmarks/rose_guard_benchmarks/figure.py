@@ -1,0 +1,96 @@
+"""Figure: one measured ratio, and how it is taken."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A ratio of two quantities that were measured in turn.
+
+    Args:
+        name: what is compared.
+        ratio: the median over the repetitions.
+        low: the smallest.
+        high: the largest.
+        dtype: the model's precision.
+        unit: what the ratio is of.
+        detail: the absolute quantities, and what else is worth knowing.
+    """
+
+    name: str
+    ratio: float
+    low: float
+    high: float
+    dtype: str
+    unit: str
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One repetition of one side: how long it took and how many tokens it gave."""
+
+    seconds: float
+    tokens: int
+
+    @property
+    def rate(self) -> float:
+        """Tokens per second."""
+        return self.tokens / self.seconds
+
+
+def interleave(sides: Mapping[str, Callable[[int], int]], repetitions: int) -> dict[str, list[Sample]]:
+    """Measure several sides in turn, after one round that is not counted.
+
+    Args:
+        sides: by name, what does repetition i of the work and gives the number of tokens generated.
+        repetitions: how often each is measured.
+    """
+    samples: dict[str, list[Sample]] = {name: [] for name in sides}
+    for repetition in range(-1, repetitions):
+        for name, work in sides.items():
+            started = time.perf_counter()
+            tokens = work(max(repetition, 0))
+            if repetition >= 0:
+                samples[name].append(Sample(time.perf_counter() - started, tokens))
+    return samples
+
+
+def speed(name: str, dtype: str, samples: dict[str, list[Sample]], over: str, **detail: Any) -> Figure:
+    """Tokens per second of the side ``guarded`` over those of another one."""
+    return _figure(name, dtype, samples, over, "tokens/s over tokens/s", lambda sample: sample.rate, detail)
+
+
+def duration(name: str, dtype: str, samples: dict[str, list[Sample]], over: str, **detail: Any) -> Figure:
+    """Seconds of the side ``guarded`` over those of another one."""
+    return _figure(name, dtype, samples, over, "s over s", lambda sample: sample.seconds, detail)
+
+
+def _figure(
+    name: str,
+    dtype: str,
+    samples: dict[str, list[Sample]],
+    over: str,
+    unit: str,
+    quantity: Callable[[Sample], float],
+    detail: dict[str, Any],
+) -> Figure:
+    ratios = [quantity(a) / quantity(b) for a, b in zip(samples["guarded"], samples[over], strict=True)]
+    medians = {side: round(median(quantity(sample) for sample in taken), 3) for side, taken in samples.items()}
+    return Figure(
+        name,
+        round(median(ratios), 3),
+        round(min(ratios), 3),
+        round(max(ratios), 3),
+        dtype,
+        unit,
+        {"repetitions": len(ratios), "medians": medians, **detail},
+    )
