@@ -2,7 +2,17 @@
 
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
 
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
@@ -62,3 +72,26 @@ def tiny_model(vocabulary, *, seed=0, context=512):
         initializer_range=0.3,
     )
     return LlamaForCausalLM(config).eval()
+
+
+def small(architecture, config, vocabulary, **options):
+    """A random model of another architecture."""
+    torch.manual_seed(1)
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    tokens = {"vocab_size": vocabulary, "bos_token_id": None, "eos_token_id": 62, "pad_token_id": 62}
+    return architecture(config(**sizes, **tokens, num_key_value_heads=2, initializer_range=0.3, **options)).eval()
+
+
+def small_mistral(vocabulary):
+    """Attention in a sliding window."""
+    return small(MistralForCausalLM, MistralConfig, vocabulary, sliding_window=6)
+
+
+def small_qwen(vocabulary):
+    """Biases in attention."""
+    return small(Qwen2ForCausalLM, Qwen2Config, vocabulary)
+
+
+def small_gemma(vocabulary):
+    """Alternating windows, capped scores, heads of another size."""
+    return small(Gemma2ForCausalLM, Gemma2Config, vocabulary, sliding_window=6, head_dim=8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -66,31 +66,27 @@ def interleave(sides: Mapping[str, Callable[[int], int]], repetitions: int) -> d
 
 def speed(name: str, dtype: str, samples: dict[str, list[Sample]], over: str, **detail: Any) -> Figure:
     """Tokens per second of the side ``guarded`` over those of another one."""
-    return _figure(name, dtype, samples, over, "tokens/s over tokens/s", lambda sample: sample.rate, detail)
+    rates = {side: [sample.rate for sample in taken] for side, taken in samples.items()}
+    return compare(Figure(name, 0, 0, 0, dtype, "tokens/s over tokens/s", detail), rates, over)
 
 
 def duration(name: str, dtype: str, samples: dict[str, list[Sample]], over: str, **detail: Any) -> Figure:
     """Seconds of the side ``guarded`` over those of another one."""
-    return _figure(name, dtype, samples, over, "s over s", lambda sample: sample.seconds, detail)
+    seconds = {side: [sample.seconds for sample in taken] for side, taken in samples.items()}
+    return compare(Figure(name, 0, 0, 0, dtype, "s over s", detail), seconds, over)
 
 
-def _figure(
-    name: str,
-    dtype: str,
-    samples: dict[str, list[Sample]],
-    over: str,
-    unit: str,
-    quantity: Callable[[Sample], float],
-    detail: dict[str, Any],
-) -> Figure:
-    ratios = [quantity(a) / quantity(b) for a, b in zip(samples["guarded"], samples[over], strict=True)]
-    medians = {side: round(median(quantity(sample) for sample in taken), 3) for side, taken in samples.items()}
-    return Figure(
-        name,
-        round(median(ratios), 3),
-        round(min(ratios), 3),
-        round(max(ratios), 3),
-        dtype,
-        unit,
-        {"repetitions": len(ratios), "medians": medians, **detail},
+def compare(figure: Figure, quantities: dict[str, list[float]], over: str) -> Figure:
+    """A figure with the ratio of what was measured as ``guarded`` and as another side, repetition by repetition."""
+    ratios = [a / b for a, b in zip(quantities["guarded"], quantities[over], strict=True)]
+    return replace(
+        figure,
+        ratio=round(median(ratios), 3),
+        low=round(min(ratios), 3),
+        high=round(max(ratios), 3),
+        detail={
+            "repetitions": len(ratios),
+            "medians": {side: round(median(values), 3) for side, values in quantities.items()},
+            **figure.detail,
+        },
     )

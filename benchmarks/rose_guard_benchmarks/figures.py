@@ -110,7 +110,7 @@ def guarded_ttft_vs_plain(subject: Subject, repetitions: int, tokens: int) -> Fi
 
 def overhead_share(subject: Subject, repetitions: int, tokens: int) -> Figure:
     """The part of a step that is not the model's: scheduling, contrast and choosing."""
-    shares = {"single": [], "batch16": []}
+    shares: dict[str, list[float]] = {"single": [], "batch16": []}
     batch = [subject.steered(workload.question(text), tokens) for text in workload.CHAT]
     for i in range(repetitions):
         for name, requests in (("single", [subject.steered(_long(i), tokens)]), ("batch16", batch)):

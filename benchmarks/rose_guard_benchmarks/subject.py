@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from rose_guard.decoding.settings import RoseSettings
+from rose_guard.engines import embedded
 from rose_guard.engines.engine import GenerationRequest, ReversePrompt
+from rose_guard.engines.transformers import TransformersEngine
 from rose_guard.engines.worker import worker
 from rose_guard.guard import GenerationOptions, Guard
 from rose_guard.policy.policy import Policy
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rose_guard.engines.engine import Delta
-    from rose_guard.engines.transformers import TransformersEngine
     from rose_guard.message import Message
     from rose_guard.risk.classifier import RiskClassifier
 
@@ -29,15 +30,28 @@ class Subject:
 
     Args:
         engine: holds the model.
-        classifier: scores prompts where the whole guard is measured.
+        classifier: scores prompts where the whole guard is measured; None where it is not.
     """
 
-    def __init__(self, engine: TransformersEngine, classifier: RiskClassifier) -> None:
+    def __init__(self, engine: TransformersEngine, classifier: RiskClassifier | None) -> None:
         self.engine = engine
         self.dtype = str(engine.hf_model.dtype).removeprefix("torch.")
         policy = Policy.default()
         self._safe, self._reverse = policy.safe_prompt("generic"), policy.reverse_prompt("generic")
-        self._guard = Guard(engine, classifier=classifier, policy=policy)
+        self._guard = Guard(engine, classifier=classifier, policy=policy) if classifier else None
+
+    @classmethod
+    def load(cls, model_id: str | None, dtype: str, device: str, classifier: RiskClassifier | None) -> Subject:
+        """A model by hub id or folder, or the embedded one, on a device."""
+        if model_id is not None:
+            return cls(TransformersEngine.from_pretrained(model_id, dtype=dtype, device_map=device), classifier)
+        model, tokenizer = embedded.load(dtype)
+        untyped: Any = model
+        return cls(TransformersEngine(untyped.to(device), tokenizer, model_id=embedded.MODEL_ID), classifier)
+
+    def reverse_tokens(self, conversation: tuple[Message, ...]) -> int:
+        """Tokens that the reverse branch reads before the answer."""
+        return len(self._encode(conversation, self._reverse))
 
     def plain(
         self, conversations: Sequence[tuple[Message, ...]], max_new_tokens: int, *, safe: bool = False, **options: Any
@@ -80,6 +94,7 @@ class Subject:
 
     def guarded(self, conversation: tuple[Message, ...], max_new_tokens: int) -> int:
         """Tokens of an answer under the default policy, classifier included."""
+        assert self._guard is not None
         answer = self._guard.answer(conversation, options=GenerationOptions(GREEDY, max_new_tokens=max_new_tokens))
         assert answer.decision.action == "allow", "the benchmark's prompts are harmless"
         return tokens_of(answer.last.delta)

@@ -22,8 +22,7 @@ CHAT = (
     "Translate to French: Good morning, how are you today?",
     "My printer shows an error and stops; I have restarted it twice already. What now?",
     "Which is heavier: a kilogram of feathers or a kilogram of iron? Say why people often get it wrong.",
-    "Summarise: The museum opens at nine. On Mondays it is closed. Children under six do not pay. Guided tours begin at "
-    "eleven and at three, last an hour, and cost four euros on top of the ticket.",
+    "Summarise: The museum opens at nine. On Mondays it is closed. Guided tours begin at eleven and last an hour.",
     "What is 17 * 23?",
     "I feel a bit lonely since I moved to a new city. Do you have ideas how I could meet people?",
     "Give me a recipe that uses only rice, eggs and one vegetable of my choice, please.",
@@ -52,11 +51,11 @@ def passage(number: int) -> str:
     """About a thousand tokens about the rooms of a museum; another text for every number."""
     paragraphs = [
         f"Room {number * 10 + i} of the harbour museum shows {what}. Its centre piece are {thing}, made in {year}. "
-        f"The collection was brought together by {who}, who spent {7 + i + number} years on it and gave it to the town "
-        f"on the condition that entry stays free on Sundays. Visitors may touch the pieces on the long table, but not "
-        f"those behind glass. A tour of this room takes {15 + 5 * i} minutes and begins at the door with the blue sign. "
-        f"In the drawer under the window lies a logbook in which {who} wrote down, for each piece, where it was found, "
-        f"what was paid for it and which repairs it has seen."
+        f"The collection was brought together by {who}, who spent {7 + i + number} years on it and gave it to the "
+        f"town on the condition that entry stays free on Sundays. Visitors may touch the pieces on the long table, but "
+        f"not those behind glass. A tour of this room takes {15 + 5 * i} minutes and begins at the door with the blue "
+        f"sign. In the drawer under the window lies a logbook in which {who} wrote down, for each piece, where it was "
+        f"found, what was paid for it and which repairs it has seen."
         for i, (what, thing, year, who) in enumerate(_ROOMS)
     ]
     return "\n\n".join(paragraphs)

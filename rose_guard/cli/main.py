@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rose_guard import __version__
-from rose_guard.cli import ask, classify, model, policy, train_classifier
+from rose_guard.cli import ask, bench, classify, model, policy, train_classifier
 from rose_guard.errors import RoseGuardError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.command("ask")(ask.ask)
 app.command("classify")(classify.classify)
+app.command("bench")(bench.bench)
 app.add_typer(policy.app, name="policy")
 app.add_typer(model.app, name="model")
 app.command("train-classifier")(train_classifier.train_classifier)

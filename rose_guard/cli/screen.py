@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rose_guard.assessment import RiskAssessment
     from rose_guard.errors import PolicyViolation
@@ -38,6 +38,13 @@ class Screen:
             return
         with self._err.status(what):
             yield
+
+    def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Rows under their heads."""
+        table = Table(*heads, box=None, pad_edge=False)
+        for row in rows:
+            table.add_row(*row)
+        self._out.print(table)
 
     def prompt(self, text: str) -> None:
         """Head the results of one prompt."""

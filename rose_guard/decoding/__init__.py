@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from rose_guard.decoding.settings import RoseSettings
 
 if TYPE_CHECKING:
-    from rose_guard.decoding.loop import Step, decode, rose_generate
+    from rose_guard.decoding.generation import Step
+    from rose_guard.decoding.loop import decode, rose_generate
 
 __all__ = ["RoseSettings", "Step", "decode", "rose_generate"]
 
@@ -19,6 +20,6 @@ __all__ = ["RoseSettings", "Step", "decode", "rose_generate"]
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'rose_guard.decoding' has no attribute {name!r}")
-    from rose_guard.decoding import loop
+    from rose_guard.decoding import generation, loop
 
-    return getattr(loop, name)
+    return getattr(generation if name == "Step" else loop, name)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rose_guard.decoding.generation import Branch, Generation, Step
-    from rose_guard.decoding.runner import PackedRunner, SerialRunner
+    from rose_guard.decoding.packed_runner import PackedRunner
+    from rose_guard.decoding.serial_runner import SerialRunner
 
 _SHORTEST_PREFIX = 8
 _PREFILL_ALONE = 2
@@ -94,6 +95,11 @@ class Batch:
     def waiting(self) -> int:
         """Generations that wait for a place."""
         return len(self._waiting)
+
+    @property
+    def bytes_per_token(self) -> int:
+        """Memory of one token's keys and values in one branch."""
+        return int(self._runner.bytes_per_token)
 
     def check(self, generation: Generation) -> None:
         """See that a generation, and its followers with it, can have a place at all.

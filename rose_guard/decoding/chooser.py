@@ -83,10 +83,10 @@ class TokenChooser:
 
     def _pick(self, scores: Tensor) -> int:
         if not self.samples:
-            best, token_id = scores.max(dim=-1)
-            if not best > -torch.inf:  # also where it is NaN
+            token_id = int(scores.argmax())
+            if not scores[token_id] > -torch.inf:  # also where it is NaN
                 raise DecodingError(_NOTHING_LEFT)
-            return int(token_id)
+            return token_id
         if scores.isnan().any() or not (scores > -torch.inf).any():
             raise DecodingError(_NOTHING_LEFT)
         return int(torch.multinomial(scores.softmax(dim=-1), num_samples=1, generator=self._generator))
@@ -102,7 +102,7 @@ class _Penalties(LogitsProcessor):
         self._prompt_tokens, self._presence, self._frequency = prompt_tokens, presence, frequency
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        tokens, counts = input_ids[0, self._prompt_tokens :].unique(return_counts=True)
+        tokens, counts = torch.unique(input_ids[0, self._prompt_tokens :], return_counts=True)
         scores = scores.clone()
         scores[0, tokens] -= self._presence + self._frequency * counts.to(scores.dtype)
         return scores

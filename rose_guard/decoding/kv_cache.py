@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _SMALLEST_POOL = 256
-_CLEANED_AT_ONCE = 64
+_CLEANED_AT_ONCE = 16
 _FEW_QUERIES = 16
 _QUERIES_AT_ONCE = 128
 
@@ -81,7 +81,7 @@ class Pool:
     def open(self) -> Row:
         """A new, empty row."""
         if len(self.rows) == self._slots:
-            self._grow(max(2, self._slots + self._slots // 2))
+            self._grow(self._slots + max(2, self._slots // 8))
         self.rows.append(Row(self, len(self.rows)))
         return self.rows[-1]
 

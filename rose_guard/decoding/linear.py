@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,7 +44,7 @@ class DecodingLinear(nn.Linear):
 
 def speed_up_linears(model: nn.Module) -> None:
     """Let every plain float32 linear layer of a model on a CPU choose its kernel by the number of rows."""
-    if not torch.backends.mkldnn.is_available():
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return
     for module in model.modules():
         if type(module) is nn.Linear and module.weight.device.type == "cpu" and module.weight.dtype == torch.float32:

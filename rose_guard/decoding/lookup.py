@@ -42,12 +42,16 @@ class PromptLookup:
         self._ids.append(token_id)
 
     def draft(self, limit: int) -> list[int]:
-        """At most so many tokens that followed the longest end of the text which stood before."""
+        """At most so many tokens that followed the longest end of the text which stood before.
+
+        Where they reach the end of the text, the text goes round in circles, and so does the draft.
+        """
         end = len(self._ids)
         for n in range(_LONGEST, _SHORTEST - 1, -1):
             if end >= n and (start := self._after.get(tuple(self._ids[end - n :]))) is not None:
                 self._matched = n
-                return self._ids[start : start + limit]
+                circle = self._ids[start:]
+                return [circle[i % len(circle)] for i in range(limit)]
         return []
 
     @property

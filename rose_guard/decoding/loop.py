@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rose_guard.decoding.batch import Batch
 from rose_guard.decoding.generation import DecodingOptions, Generation, Prompt
-from rose_guard.decoding.runner import SerialRunner
+from rose_guard.decoding.serial_runner import SerialRunner
 from rose_guard.decoding.settings import RoseSettings
 
 if TYPE_CHECKING:

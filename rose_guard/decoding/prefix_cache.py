@@ -75,9 +75,7 @@ class PrefixCache:
 
     def holds(self, ids: Sequence[int], owner: str | None) -> bool:
         """Whether these tokens are the beginning of something saved."""
-        return any(
-            key[0] in (SHARED, owner) and common_length(key[1], ids) == len(ids) for key in self._entries
-        )
+        return any(key[0] in (SHARED, owner) and common_length(key[1], ids) == len(ids) for key in self._entries)
 
     def add(self, ids: Sequence[int], owner: str | None, saved: SavedRow) -> None:
         """Keep a row, in place of shorter ones of the same owner that it continues."""

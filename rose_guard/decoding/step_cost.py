@@ -25,10 +25,11 @@ class StepCost:
     """
 
     def __init__(self, device: device, dtype: dtype) -> None:
+        self._points: tuple[tuple[int, float], ...] = _CPU_OTHER
         if device.type != "cpu":
             self._points = _GPU
-        else:
-            self._points = _CPU_FLOAT32 if dtype == torch.float32 else _CPU_OTHER
+        elif dtype == torch.float32:
+            self._points = _CPU_FLOAT32
         self._tokens = [tokens for tokens, _ in self._points]
 
     def __call__(self, tokens: int) -> float:

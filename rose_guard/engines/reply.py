@@ -82,5 +82,8 @@ class Reply:
 
     def _logprob(self, step: Step) -> TokenLogprob:
         assert step.logprob is not None
-        top = tuple((self._tokenizer.decode([token_id]), logprob) for token_id, logprob in step.top_logprobs)
-        return TokenLogprob(self._tokenizer.decode([step.token_id]), step.logprob, top)
+        top = tuple((self._text(token_id), logprob) for token_id, logprob in step.top_logprobs)
+        return TokenLogprob(self._text(step.token_id), step.logprob, top)
+
+    def _text(self, token_id: int) -> str:
+        return str(self._tokenizer.decode([token_id]))

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
     from rose_guard.decoding.batch import Clock, Progress
     from rose_guard.decoding.batch_settings import BatchSettings
     from rose_guard.decoding.prefix_cache import CacheStats
     from rose_guard.engines.engine import GenerationRequest
     from rose_guard.message import Message
-
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _SHARED_WITH_TOKENIZER = (
     "revision",
@@ -122,9 +122,7 @@ class TransformersEngine:
 
     def stream(self, request: GenerationRequest) -> ThreadStream:
         """As the protocol says."""
-        return ThreadStream(
-            lambda ticket: self._enter(ticket, request), advance=self._turn if worker.is_here else None
-        )
+        return ThreadStream(lambda ticket: self._enter(ticket, request), advance=self._turn if worker.is_here else None)
 
     def streams(self, requests: Sequence[GenerationRequest]) -> list[ThreadStream]:
         """As the protocol says."""
@@ -155,7 +153,7 @@ class TransformersEngine:
 
     def forget(self) -> None:
         """Drop all that is kept of earlier prompts; needed when the model's weights were changed."""
-        worker.run(lambda: self._batch.prefixes.clear())
+        worker.run(self._batch.prefixes.clear)
 
     def token_ids(self, text: str) -> list[int]:
         """As the protocol says."""
@@ -287,8 +285,9 @@ class TransformersEngine:
             self._batch.clear()
 
     def _stats(self) -> EngineStats:
+        batch = self._batch
         return EngineStats(
-            self._batch.running, self._batch.waiting, self._batch.prefixes.stats, replace(self._batch.clock)
+            batch.running, batch.waiting, batch.bytes_per_token, batch.prefixes.stats, replace(batch.clock)
         )
 
 
@@ -299,12 +298,14 @@ class EngineStats:
     Args:
         running: answers being decoded.
         waiting: requests that wait for a place.
+        bytes_per_token: memory of one token's keys and values in one branch.
         prefixes: what is kept of earlier prompts, and how often it helped.
         clock: where the time went.
     """
 
     running: int
     waiting: int
+    bytes_per_token: int
     prefixes: CacheStats
     clock: Clock
 

@@ -4,18 +4,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import (
-    Gemma2Config,
-    Gemma2ForCausalLM,
-    MistralConfig,
-    MistralForCausalLM,
-    Qwen2Config,
-    Qwen2ForCausalLM,
-)
 
 from rose_guard import ContextLengthError, DecodingError, InputError, RoseSettings, SettingsError
 from rose_guard.decoding import decode, rose_generate
-from tests.tiny import tiny_model
+from tests.tiny import small_gemma, small_mistral, small_qwen, tiny_model
 
 VOCABULARY = 64
 ids = st.lists(st.integers(0, VOCABULARY - 3), min_size=1, max_size=12)
@@ -102,25 +94,9 @@ def test_alpha_zero_follows_the_whole_generation_config(changes):
         assert rose_generate(model, prompt, [], settings=RoseSettings(alpha=0), max_new_tokens=16) == expected
 
 
-def small(architecture, config, **options):
-    """A random model of another architecture."""
-    torch.manual_seed(1)
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
-    tokens = {"vocab_size": VOCABULARY, "bos_token_id": None, "eos_token_id": 62, "pad_token_id": 62}
-    return architecture(config(**sizes, **tokens, num_key_value_heads=2, initializer_range=0.3, **options)).eval()
-
-
-@pytest.mark.parametrize(
-    ("architecture", "config", "options"),
-    [
-        (MistralForCausalLM, MistralConfig, {"sliding_window": 6}),
-        (Qwen2ForCausalLM, Qwen2Config, {}),
-        (Gemma2ForCausalLM, Gemma2Config, {"sliding_window": 6, "head_dim": 8}),
-    ],
-    ids=["mistral", "qwen", "gemma"],
-)
-def test_the_identities_hold_for_other_architectures(architecture, config, options):
-    model = small(architecture, config, **options)
+@pytest.mark.parametrize("make", [small_mistral, small_qwen, small_gemma])
+def test_the_identities_hold_for_other_architectures(make):
+    model = make(VOCABULARY)
     prompt, reverse = [5, 6, 7, 8, 9, 10, 11, 12, 13], [20, 21, 22]
     assert rose_generate(model, prompt, [], settings=RoseSettings(alpha=0), max_new_tokens=16) == plain(
         model, prompt, 16, do_sample=False
