@@ -42,7 +42,7 @@ class GenerationOptions:
             turns alone. None keeps nothing.
 
     Raises:
-        SettingsError: if max_new_tokens is below 1, or a stop string is empty or no text.
+        SettingsError: if max_new_tokens or n is below 1, or a stop string is empty or no text.
     """
 
     settings: RoseSettings = field(default_factory=RoseSettings)
@@ -55,6 +55,8 @@ class GenerationOptions:
     principal: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.n, int) or self.n < 1:
+            raise SettingsError(f"n = {self.n!r}: must be a whole number of at least 1")
         if not isinstance(self.max_new_tokens, int) or self.max_new_tokens < 1:
             raise SettingsError(f"max_new_tokens = {self.max_new_tokens!r}: must be a whole number of at least 1")
         if isinstance(self.stop, str) or not all(isinstance(stop, str) and stop for stop in self.stop):
@@ -207,9 +209,12 @@ class Guard:
             async with places:
                 return _answers([piece async for piece in self.astream(messages, options=options)])
 
-        async with asyncio.TaskGroup() as tasks:
-            answering = [tasks.create_task(answer(messages)) for messages in conversations]
-        return [task.result() for task in answering]
+        answering = [asyncio.ensure_future(answer(messages)) for messages in conversations]
+        try:
+            return list(await asyncio.gather(*answering))
+        finally:  # one that failed, or a reader that went away, ends the others
+            for task in answering:
+                task.cancel()
 
     def _answer_together(
         self, conversations: Sequence[tuple[Message, ...]], options: GenerationOptions
@@ -259,7 +264,7 @@ class Guard:
             return [replace(refusal, index=index) for index in range(options.n)]
         return GenerationRequest(
             messages=tuple(messages),
-            settings=options.settings.updated(alpha=decision.alpha, horizon=decision.horizon),
+            settings=_contrasted(options.settings, decision),
             max_new_tokens=options.max_new_tokens,
             stop=options.stop,
             n=options.n,
@@ -291,6 +296,12 @@ class Guard:
                 for prompt_id, alpha in decision.branches
             ),
         }
+
+
+def _contrasted(settings: RoseSettings, decision: Decision) -> RoseSettings:
+    """A caller's settings with the contrast that was decided; without a horizon there is none for a schedule."""
+    schedule = settings.schedule if decision.horizon is not None else "constant"
+    return settings.updated(alpha=decision.alpha, horizon=decision.horizon, schedule=schedule)
 
 
 def _close(deltas: DeltaStream | list[Delta]) -> None:

@@ -14,7 +14,7 @@ from rose_guard import (
     RiskAssessment,
     RoseSettings,
 )
-from rose_guard.engines import Contrast, Delta, Usage
+from rose_guard.engines import Contrast, Delta, Timing, Usage
 from rose_guard.guard import GenerationOptions
 from rose_guard.message import digest
 from rose_guard.taxonomy import ATTACKS, HAZARDS
@@ -59,7 +59,10 @@ class FakeEngine:
         self.requests.append(request)
         yield Delta("one ")
         yield Delta("two ")
-        yield Delta("three", "stop", Usage(3, 3), Contrast(0, 0), 0.1)
+        yield Delta("three", "stop", Usage(3, 3), Contrast(0, 0), Timing(0.1))
+
+    def streams(self, requests):
+        return [self.stream(request) for request in requests]
 
     async def astream(self, request):
         for delta in self.stream(request):
@@ -231,3 +234,26 @@ def test_neither_decisions_nor_errors_show_prompts():
     shown = str(caught.value) + repr(steered.decide(secret)) + repr(steered.answer(secret).decision)
     assert "secret" not in shown
     assert Policy.default().reverse_prompt("hate")[:20] not in shown
+
+
+def test_many_conversations_are_answered_each_as_alone():
+    guard = guard_for()
+    many = guard.answers([HI, [Message("user", "Bye")]])
+    assert [[answer.text for answer in answers] for answers in many] == [["one two three"]] * 2
+    assert [request.messages[0].content for request in guard.engine.requests] == ["Hi", "Bye"]
+
+
+async def test_a_blocked_conversation_among_many_raises_its_own_error_sync_and_async():
+    guard = guard_for(BLOCKING, hate=0.9)
+    with pytest.raises(PolicyViolation):
+        guard.answers([HI, HI])
+    with pytest.raises(PolicyViolation):
+        await guard.aanswers([HI, HI])
+    assert guard.engine.requests == []
+
+
+def test_a_refusal_is_given_as_often_as_answers_are_asked_for():
+    policy = Policy.from_yaml("version: 1\nhazards:\n  hate: {action: refuse}")
+    (answers,) = guard_for(policy, hate=0.9).answers([HI], options=GenerationOptions(n=3))
+    assert len({answer.text for answer in answers}) == 1
+    assert len(answers) == 3

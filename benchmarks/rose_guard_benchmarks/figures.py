@@ -109,7 +109,7 @@ def guarded_ttft_vs_plain(subject: Subject, repetitions: int, tokens: int) -> Fi
 
 
 def overhead_share(subject: Subject, repetitions: int, tokens: int) -> Figure:
-    """The part of a step that is not the model's: scheduling, contrast and choosing."""
+    """The part of a step that is not the model's own: scheduling, packing, contrast and choosing."""
     shares: dict[str, list[float]] = {"single": [], "batch16": []}
     batch = [subject.steered(workload.question(text), tokens) for text in workload.CHAT]
     for i in range(repetitions):
@@ -117,8 +117,8 @@ def overhead_share(subject: Subject, repetitions: int, tokens: int) -> Figure:
             before = subject.engine.stats().clock
             subject.run(requests)
             after = subject.engine.stats().clock
-            total, forward = after.total_s - before.total_s, after.forward_s - before.forward_s
-            shares[name].append(1 - forward / total)
+            total, model = after.total_s - before.total_s, after.model_s - before.model_s
+            shares[name].append(1 - model / total)
     middle = {name: sorted(values)[len(values) // 2] for name, values in shares.items()}
     worst = max(middle, key=lambda name: middle[name])
     return Figure(

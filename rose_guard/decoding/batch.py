@@ -10,6 +10,7 @@ import os
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _SHORTEST_PREFIX = 8
 _PREFILL_ALONE = 2
+_MEMORY_UNKNOWN = 2**32
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +49,12 @@ class Clock:
     Args:
         steps: number of steps.
         total_s: all of them, from first to last line.
-        forward_s: the model's part.
+        model_s: the model's own part.
     """
 
     steps: int = 0
     total_s: float = 0.0
-    forward_s: float = 0.0
+    model_s: float = 0.0
 
 
 class Batch:
@@ -121,9 +123,7 @@ class Batch:
         Raises:
             EngineOverloadedError: if too many wait already.
         """
-        if len(self._waiting) > self.settings.max_queue or (
-            len(self._waiting) == self.settings.max_queue and not self._fits(generation)
-        ):
+        if len(self._waiting) >= self.settings.max_queue and not self._fits([*self._waiting, generation]):
             raise EngineOverloadedError(
                 f"{len(self._waiting)} requests wait already; try again later, or raise BatchSettings.max_queue or "
                 f"queue_timeout_s"
@@ -135,7 +135,7 @@ class Batch:
         """Drop every generation."""
         self._waiting.clear()
         for generation in list(self._running):
-            self._retire(generation)
+            self._retire(generation, keep=False)
 
     @torch.inference_mode()
     def step(self) -> list[Progress]:
@@ -143,12 +143,13 @@ class Batch:
 
         A generation is given tokens only if every branch that was due took part; otherwise it ends with an error.
         """
-        started = time.perf_counter()
+        started, model_s = time.perf_counter(), self._runner.model_s
         self._drop_cancelled()
         progress = self._admit()
         progress += self._advance()
         self.clock.steps += 1
         self.clock.total_s += time.perf_counter() - started
+        self.clock.model_s += self._runner.model_s - model_s
         return progress
 
     def _drop_cancelled(self) -> None:
@@ -159,22 +160,21 @@ class Batch:
     def _admit(self) -> list[Progress]:
         """Give places to those that wait, in their order, while there is room."""
         failed = []
-        while self._waiting and self._fits(self._waiting[0]):
+        while self._waiting and self._fits([self._waiting[0]]):
             generation = self._waiting.popleft()
             self._running.append(generation)
             try:
                 self._open(generation)
             except DecodingError as error:
-                failed.append(Progress(generation, error=error))
-                self._retire(generation)
+                failed.append(self._fail(generation, error))
         return failed
 
-    def _fits(self, generation: Generation) -> bool:
-        taken = [self._needs(g) for g in self._running]
-        branches, nbytes = self._needs(generation)
+    def _fits(self, more: list[Generation]) -> bool:
+        """Whether these have room beside what runs."""
+        needs = [self._needs(generation) for generation in (*self._running, *more)]
         return (
-            branches + sum(b for b, _ in taken) <= self.settings.max_branches
-            and nbytes + sum(n for _, n in taken) <= self._kv_cache_bytes
+            sum(branches for branches, _ in needs) <= self.settings.max_branches
+            and sum(nbytes for _, nbytes in needs) <= self._kv_cache_bytes
         )
 
     def _needs(self, generation: Generation) -> tuple[int, int]:
@@ -182,7 +182,7 @@ class Batch:
         family = [generation, *generation.followers]
         return (
             sum(len(g.branches) for g in family),
-            sum(g.tokens for g in family) * self._runner.bytes_per_token,
+            sum(self._runner.row_bytes(tokens) for g in family for tokens in g.tokens),
         )
 
     def _open(self, generation: Generation) -> None:
@@ -205,7 +205,7 @@ class Batch:
         rows = [self._runner.open(len(ids)) for ids in missing]
         try:
             if missing:
-                self._read([(row, ids, 0) for row, ids in zip(rows, missing, strict=True)])
+                self._runner.read([(row, ids, 0) for row, ids in zip(rows, missing, strict=True)])
             for row, ids in zip(rows, missing, strict=True):
                 self.prefixes.add(ids, SHARED, self._runner.save(row, len(ids)))
         finally:
@@ -217,7 +217,7 @@ class Batch:
         if not reads:
             return []
         try:
-            logits = self._read([(branch.row, tokens, wanted) for branch, tokens, wanted in reads])
+            logits = self._runner.read([(branch.row, tokens, wanted) for branch, tokens, wanted in reads])
         except DecodingError as error:  # the step was everybody's, so nobody knows what it left in their rows
             return [self._fail(generation, DecodingError(str(error))) for generation in list(self._running)]
         for (branch, _, wanted), given in zip(reads, logits, strict=True):
@@ -231,6 +231,10 @@ class Batch:
             steps = generation.choose()
         except DecodingError as error:
             return self._fail(generation, error)
+        except Exception as error:  # noqa: BLE001 - a grammar or a processor of the model's: this answer's fault alone
+            failure = DecodingError(f"no token could be chosen: {type(error).__name__} in the grammar or a processor")
+            failure.__cause__ = error
+            return self._fail(generation, failure)
         if generation.finished:
             self._retire(generation)
         elif generation.horizon_reached:
@@ -287,31 +291,25 @@ class Batch:
                 for branch, read in zip(follower.branches, leader.branches, strict=True):
                     branch.row = self._runner.copy(read.row, len(branch.prompt.ids) + follower.limit)
                     branch.logits = read.logits
+                follower.counts.cached_tokens = follower.counts.prompt_tokens
                 self._running.append(follower)
 
-    def _read(self, reads: list[tuple[Any, Any, int]]) -> list[torch.Tensor]:
-        started = time.perf_counter()
-        try:
-            logits: list[torch.Tensor] = self._runner.read(reads)
-        finally:
-            self.clock.forward_s += time.perf_counter() - started
-        return logits
-
     def _fail(self, generation: Generation, error: DecodingError) -> Progress:
-        self._retire(generation)
+        self._retire(generation, keep=False)
         return Progress(generation, error=error)
 
-    def _retire(self, generation: Generation) -> None:
+    def _retire(self, generation: Generation, *, keep: bool = True) -> None:
         """Free a generation's places."""
         self._running.remove(generation)
-        self._close(generation, generation.branches)
+        self._close(generation, generation.branches, keep=keep)
 
-    def _close(self, generation: Generation, branches: Iterable[Branch]) -> None:
+    def _close(self, generation: Generation, branches: Iterable[Branch], *, keep: bool = True) -> None:
+        """Free branches' rows, and keep what they read for their owner's next turn."""
         owner = generation.options.owner
         for branch in branches:
             if branch.row is None:
                 continue
-            if owner is not None and generation.finished and self._runner.packs:
+            if keep and owner is not None and self._runner.packs:
                 read = (*branch.prompt.ids, *generation.generated)[: branch.row.length]
                 self.prefixes.add(read, owner, self._runner.save(branch.row, len(read)))
             self._runner.close(branch.row)
@@ -328,4 +326,10 @@ def _cancelled(generation: Generation) -> bool:
 def _free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        fields = dict(line.split(":", maxsplit=1) for line in meminfo.read_text(encoding="ascii").splitlines())
+        return int(fields["MemAvailable"].split()[0]) * 1024
+    if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", {}):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    return _MEMORY_UNKNOWN

@@ -119,7 +119,7 @@ class _Bias(LogitsProcessor):
 
 
 def _own_processors(model: PreTrainedModel, prompt_tokens: int, settings: RoseSettings) -> list[LogitsProcessor]:
-    """What transformers has no counterpart for."""
+    """What a generation_config has no place for, or, as for a bias, none that takes plain token ids."""
     processors: list[LogitsProcessor] = []
     if settings.presence_penalty or settings.frequency_penalty:
         processors.append(_Penalties(prompt_tokens, settings.presence_penalty, settings.frequency_penalty))

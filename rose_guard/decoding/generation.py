@@ -171,9 +171,9 @@ class Generation:
         return [self.positive, *self.reverse]
 
     @property
-    def tokens(self) -> int:
-        """Tokens of all branches to the last one of the answer."""
-        return sum(len(branch.prompt.ids) + self.limit for branch in self.branches)
+    def tokens(self) -> list[int]:
+        """Tokens of each branch to the last one of the answer."""
+        return [len(branch.prompt.ids) + self.limit for branch in self.branches]
 
     @property
     def horizon_reached(self) -> bool:

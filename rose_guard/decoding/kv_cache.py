@@ -42,9 +42,13 @@ class Row:
     written: int = 0
 
     def advance(self, tokens: int) -> None:
-        """Count tokens that a step has stored."""
+        """Count tokens that were stored."""
+        self.will_write(tokens)
         self.length += tokens
-        self.written = max(self.written, self.length)
+
+    def will_write(self, tokens: int) -> None:
+        """Remember that so many further places may hold something from now on, whatever becomes of the step."""
+        self.written = max(self.written, self.length + tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +291,8 @@ class Plan:
 
     def _add_pool(self, pool: Pool, reads: Sequence[tuple[Row, int]], token: int) -> int:
         pool.clean_to(max(row.length + n for row, n in reads))
+        for row, n in reads:
+            row.will_write(n)
         end = token + sum(count for _, count in reads)
         places = torch.cat([torch.arange(row.length, row.length + n) + row.slot * pool.capacity for row, n in reads])
         self.writes.append(Write(pool, slice(token, end), places))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rose_guard.decoding.batch import Batch
+from rose_guard.decoding.batch_settings import BatchSettings
 from rose_guard.decoding.generation import DecodingOptions, Generation, Prompt
 from rose_guard.decoding.serial_runner import SerialRunner
 from rose_guard.decoding.settings import RoseSettings
@@ -88,7 +89,8 @@ def decode(
         weights=weights,
         options=DecodingOptions(settings=settings, max_new_tokens=max_new_tokens, mask=mask, logprobs=logprobs),
     )
-    batch = Batch(SerialRunner(model), model.device, model.dtype)
+    limits = BatchSettings(max_branches=len(generation.branches))
+    batch = Batch(SerialRunner(model), model.device, model.dtype, limits)
     batch.add(generation)
     return _steps(batch)
 

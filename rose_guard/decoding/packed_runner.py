@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import torch
 from transformers import DynamicCache
 
-from rose_guard.decoding.kv_cache import KVCache, Plan, Row, SavedRow
+from rose_guard.decoding.kv_cache import KVCache, Plan, Row, SavedRow, pool_capacity
 from rose_guard.decoding.twin import NotPackable, twin_of
 from rose_guard.errors import DecodingError
 
@@ -46,7 +47,12 @@ class PackedRunner:
         self._cache = KVCache()
         self._device = model.device
         self.bytes_per_token = _bytes_per_token(model)
+        self.model_s = 0.0
         self._compare(model)
+
+    def row_bytes(self, tokens: int) -> int:
+        """As the protocol says."""
+        return pool_capacity(tokens) * self.bytes_per_token
 
     def open(self, tokens: int) -> Row:
         """As the protocol says."""
@@ -90,21 +96,24 @@ class PackedRunner:
 
     def _forward(self, plan: Plan, ids: list[int], positions: list[int], wanted: list[int]) -> Tensor:
         """Logits of the wanted tokens, ``(wanted, vocabulary)``."""
+        inputs = {
+            "input_ids": torch.tensor([ids], device=self._device),
+            "position_ids": torch.tensor([positions], device=self._device),
+            "logits_to_keep": torch.tensor(wanted, dtype=torch.long, device=self._device),
+        }
         self._cache.plan = plan
+        started = time.perf_counter()
         try:
             output = self._model(
-                input_ids=torch.tensor([ids], device=self._device),
-                position_ids=torch.tensor([positions], device=self._device),
-                past_key_values=self._cache,
-                use_cache=True,
-                logits_to_keep=torch.tensor(wanted, dtype=torch.long, device=self._device),
-                plan=plan,
-                windows=self._windows,
+                **inputs, past_key_values=self._cache, use_cache=True, plan=plan, windows=self._windows
             )
+            if self._device.type == "cuda":  # what is chosen next waits for it anyway
+                torch.cuda.synchronize(self._device)
         except Exception as error:
             raise forward_error(error) from error
         finally:
             self._cache.plan = None
+            self.model_s += time.perf_counter() - started
         logits: Tensor = output.logits[0]
         return logits
 

@@ -30,8 +30,14 @@ class Runner(Protocol):
 
     bytes_per_token: int
     """Memory of one token's keys and values, over all layers."""
+    model_s: float
+    """Seconds spent in the model's own forward passes so far."""
     packs: bool
     """Whether rows share forward passes, can be saved and loaded, and can take tokens back."""
+
+    def row_bytes(self, tokens: int) -> int:
+        """Memory that a row for at most so many tokens takes; 0 where that is not known."""
+        ...
 
     def open(self, tokens: int) -> Any:
         """An empty row for at most so many tokens."""
@@ -61,6 +67,9 @@ def runner_for(model: PreTrainedModel) -> PackedRunner | SerialRunner:
     """The fastest runner that gives the model's own logits."""
     try:
         return PackedRunner(model)
-    except NotPackable as reason:
-        logger.warning("%s is decoded one sequence at a time, which is slower: %s", type(model).__name__, reason)
-        return SerialRunner(model)
+    except NotPackable as error:
+        reason = str(error)
+    except Exception as error:  # noqa: BLE001 - the other runner asks less of a model
+        reason = f"its probe failed with {type(error).__name__}"
+    logger.warning("%s is decoded one sequence at a time, which is slower: %s", type(model).__name__, reason)
+    return SerialRunner(model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from inspect import signature
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,11 @@ class SerialRunner:
         # Most models can leave out the logits of tokens that nobody asked for.
         self._selects = "logits_to_keep" in signature(model.forward).parameters
         self.bytes_per_token = 0
+        self.model_s = 0.0
+
+    def row_bytes(self, tokens: int) -> int:  # noqa: ARG002 - such caches are not counted
+        """As the protocol says."""
+        return 0
 
     def open(self, tokens: int) -> SerialRow:  # noqa: ARG002 - the cache grows by itself
         """As the protocol says."""
@@ -53,6 +59,7 @@ class SerialRunner:
         return [self._read(*read) for read in reads]
 
     def _read(self, row: SerialRow, tokens: Sequence[int], wanted: int) -> Tensor:
+        started = time.perf_counter()
         try:
             output = self._model(
                 input_ids=torch.tensor([tokens], device=self._model.device),
@@ -62,6 +69,8 @@ class SerialRunner:
             )
         except Exception as error:
             raise forward_error(error) from error
+        finally:
+            self.model_s += time.perf_counter() - started
         if getattr(output, "past_key_values", None) is not row.cache:
             raise DecodingError(
                 f"{type(self._model).__name__} keeps no key-value cache, so its branches would forget their prompts; "

@@ -49,8 +49,8 @@ class RoseSettings(CheckedSettings):
     """How alpha falls over the horizon m: not at all; ``alpha · (1 − t/m)``; or ``alpha · (1 + cos(π · t/m)) / 2`` at
     token t = 0, 1 … (guidance in a limited interval, arXiv 2404.07724)."""
     normalised: bool | None = None
-    """Divide the scores by ``1 − alpha``, so that a temperature keeps its usual meaning; greedy choices are the
-    same either way. None means no when decoding greedily and yes when sampling."""
+    """Divide the scores by ``1 − alpha``, so that a temperature keeps its usual meaning; greedy choices without
+    penalties and bias are the same either way. None means no when decoding greedily and yes when sampling."""
     temperature: float | None = Field(default=None, ge=0.0)
     """0 is greedy; None follows the model's own generation_config, as the sampling settings below do."""
     top_k: int | None = Field(default=None, ge=0)

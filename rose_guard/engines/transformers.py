@@ -70,7 +70,7 @@ class TransformersEngine:
         self._prompt = ChatPrompt(tokenizer)
         self._batch = Batch(worker.run(runner_for, model), model.device, model.dtype, settings)
         self._replies: dict[Generation, tuple[Reply, Ticket]] = {}
-        self._turn_posted = self._held = False
+        self._turn_posted, self._holders = False, 0
         self._epoch = worker.epoch
         self._model_id = model_id or model.config.name_or_path or f"{type(model).__name__}-{id(model):x}"
 
@@ -161,7 +161,7 @@ class TransformersEngine:
 
     def _enter(self, ticket: Ticket, request: GenerationRequest) -> None:
         """Begin a request, waiting for a place in the queue as long as the settings allow."""
-        replies = worker.run(self._prepare, request)
+        replies = worker.run(self._prepare, request, time.perf_counter())
         deadline = time.monotonic() + self._batch.settings.queue_timeout_s
         while True:
             try:
@@ -173,7 +173,7 @@ class TransformersEngine:
 
     async def _aenter(self, ticket: Ticket, request: GenerationRequest) -> None:
         """As :meth:`_enter`, without blocking the event loop."""
-        replies = await worker.arun(self._prepare, request)
+        replies = await worker.arun(self._prepare, request, time.perf_counter())
         deadline = time.monotonic() + self._batch.settings.queue_timeout_s
         while True:
             try:
@@ -183,9 +183,8 @@ class TransformersEngine:
                     raise
                 await asyncio.sleep(_RETRY_S)
 
-    def _prepare(self, request: GenerationRequest) -> list[Reply]:
+    def _prepare(self, request: GenerationRequest, started: float) -> list[Reply]:
         """Encode and check a request; one reply for each of its answers."""
-        started = time.perf_counter()
         check_conversation(request.messages)
         positive = self._encode(request.messages, request.safe_prompt)
         reverse = [self._encode(request.messages, prompt.text) for prompt in request.reverse_prompts]
@@ -230,7 +229,8 @@ class TransformersEngine:
         try:
             self._batch.add(replies[0].generation)
         except EngineOverloadedError:
-            self._release()  # what has entered must move on before there is room
+            self._holders = 0  # what has entered must move on before there is room
+            self._post_turn()
             raise
         self._replies.update({reply.generation: (reply, ticket) for reply in replies})
         ticket.begin([reply.generation for reply in replies])
@@ -238,15 +238,14 @@ class TransformersEngine:
 
     def _hold(self) -> None:
         """Take no step until those who enter together have entered."""
-        self._held = True
+        self._holders += 1
 
     def _release(self) -> None:
-        self._held = False
-        if self._batch.busy:
-            self._post_turn()
+        self._holders = max(0, self._holders - 1)
+        self._post_turn()
 
     def _post_turn(self) -> None:
-        if not self._turn_posted and not self._held:
+        if self._batch.busy and not self._turn_posted and not self._holders:
             self._turn_posted = True
             worker.post(self._turn)
 
@@ -263,8 +262,7 @@ class TransformersEngine:
                 ticket.fail(failure)
             self._batch.clear()
         self._replies = {g: entry for g, entry in self._replies.items() if not (g.finished or g.cancelled)}
-        if self._batch.busy:
-            self._post_turn()
+        self._post_turn()
 
     def _hand_out(self, progress: Progress) -> None:
         if progress.generation not in self._replies:  # nobody waits for it any more
@@ -281,7 +279,7 @@ class TransformersEngine:
         """After a fork, begin afresh: the steps that the parent posted are never done here."""
         if self._epoch is not worker.epoch:
             self._epoch, self._replies = worker.epoch, {}
-            self._turn_posted = self._held = False
+            self._turn_posted, self._holders = False, 0
             self._batch.clear()
 
     def _stats(self) -> EngineStats:

@@ -13,7 +13,7 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import Field
 
-from rose_guard.langchain.guarded_model import CONFIG, GuardedModel
+from rose_guard.langchain.guarded_model import CONFIG, GuardedModel, logprobs_metadata
 from rose_guard.langchain.messages import from_langchain
 
 if TYPE_CHECKING:
@@ -85,8 +85,7 @@ class ChatRose(GuardedModel, BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        answer = self.guard.answer(from_langchain(messages), options=self._options(stop, **kwargs))
-        return self._result(answer)
+        return self._result(*self.guard.answers([from_langchain(messages)], options=self._options(stop, **kwargs)))
 
     async def _agenerate(
         self,
@@ -96,8 +95,7 @@ class ChatRose(GuardedModel, BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         guard = await asyncio.to_thread(lambda: self.guard)
-        answer = await guard.aanswer(from_langchain(messages), options=self._options(stop, **kwargs))
-        return self._result(answer)
+        return self._result(*await guard.aanswers([from_langchain(messages)], options=self._options(stop, **kwargs)))
 
     def _stream(
         self,
@@ -106,7 +104,7 @@ class ChatRose(GuardedModel, BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        pieces = self.guard.stream(from_langchain(messages), options=self._options(stop, **kwargs))
+        pieces = self.guard.stream(from_langchain(messages), options=self._options_of_one(stop, **kwargs))
         with closing(pieces):
             for piece in pieces:
                 yield self._chunk(piece)
@@ -119,25 +117,28 @@ class ChatRose(GuardedModel, BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         guard = await asyncio.to_thread(lambda: self.guard)
-        pieces = guard.astream(from_langchain(messages), options=self._options(stop, **kwargs))
+        pieces = guard.astream(from_langchain(messages), options=self._options_of_one(stop, **kwargs))
         async with aclosing(pieces):
             async for piece in pieces:
                 yield self._chunk(piece)
 
-    def _result(self, answer: Answer) -> ChatResult:
-        message = AIMessage(
+    def _result(self, answers: list[Answer]) -> ChatResult:
+        return ChatResult(generations=[ChatGeneration(message=self._message(answer)) for answer in answers])
+
+    def _message(self, answer: Answer) -> AIMessage:
+        return AIMessage(
             content=answer.text,
-            response_metadata=self._response_metadata(answer.last),
+            response_metadata={**self._response_metadata(answer.last), **logprobs_metadata(answer.logprobs)},
             usage_metadata=_usage(answer.last),
         )
-        return ChatResult(generations=[ChatGeneration(message=message)])
 
     def _chunk(self, piece: Piece) -> ChatGenerationChunk:
+        logprobs = logprobs_metadata(piece.delta.logprobs)
         if piece.delta.finish_reason is None:
-            return ChatGenerationChunk(message=AIMessageChunk(content=piece.text))
+            return ChatGenerationChunk(message=AIMessageChunk(content=piece.text, response_metadata=logprobs))
         message = AIMessageChunk(
             content=piece.text,
-            response_metadata=self._response_metadata(piece),
+            response_metadata={**self._response_metadata(piece), **logprobs},
             usage_metadata=_usage(piece),
             chunk_position="last",
         )

@@ -28,7 +28,9 @@ from rose_guard.policy.policy import Policy
 from rose_guard.risk.classifier import RiskClassifier
 
 if TYPE_CHECKING:
-    from rose_guard.engines.engine import Delta
+    from collections.abc import Sequence
+
+    from rose_guard.engines.engine import Delta, TokenLogprob
     from rose_guard.guard import Piece
     from rose_guard.policy.decision import Decision
 
@@ -36,8 +38,18 @@ DEFAULT = "default"
 EMBEDDED = "embedded"
 CONFIG = ConfigDict(arbitrary_types_allowed=True, extra="forbid", populate_by_name=True, protected_namespaces=())
 """A misspelled argument is an error; models repeat this, since LangChain's base classes would ignore it."""
-_SAMPLING = ("temperature", "top_k", "top_p", "min_p", "seed")
-_ANSWER = ("beta", "normalised", "max_tokens", "stop", "language", "expose")
+_SAMPLING = (
+    "temperature",
+    "top_k",
+    "top_p",
+    "min_p",
+    "repetition_penalty",
+    "presence_penalty",
+    "frequency_penalty",
+    "seed",
+)
+_DECODING = ("beta", "normalised", "logit_bias")
+_ANSWER = ("max_tokens", "stop", "n", "logprobs", "top_logprobs", "language", "expose")
 
 
 class GuardedModel(BaseModel):
@@ -63,7 +75,12 @@ class GuardedModel(BaseModel):
     top_k: int | None = None
     top_p: float | None = None
     min_p: float | None = None
+    repetition_penalty: float | None = None
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
     seed: int | None = None
+    logit_bias: dict[int, float] = Field(default_factory=dict)
+    """Added to the scores of these token ids. No call may set it: a caller could push an answer with it."""
     beta: float | None = None
     """Plausibility threshold of the contrast, see RoseSettings."""
     normalised: bool | None = None
@@ -72,6 +89,15 @@ class GuardedModel(BaseModel):
     """Limit of an answer, in tokens."""
     stop: list[str] | None = None
     """An answer ends before the first of these strings."""
+    n: int = 1
+    """How many answers ``generate`` gives to each prompt; the i-th is drawn with ``seed + i``."""
+    logprobs: bool = False
+    """Whether log-probabilities of the answer's tokens are in ``response_metadata["logprobs"]``."""
+    top_logprobs: int = 0
+    """How many of the likeliest tokens are told beside each chosen one, at most 20."""
+    principal: str | None = Field(default=None, exclude=True, repr=False)
+    """Whose conversations these are, as authenticated. What was read of them is kept for this principal's next turns,
+    which then begin sooner. None keeps nothing; never fill it from what a client sends."""
     language: str = "en"
     """Language of prompts and messages, where the policy has it."""
     expose: Literal["summary", "debug"] = "summary"
@@ -191,18 +217,35 @@ class GuardedModel(BaseModel):
         """
         call.pop("stream", None)  # LangChain's own, which it has acted on by now
         sampling = {name: call.pop(name, getattr(self, name)) for name in _SAMPLING}
+        fixed = {name: getattr(self, name) for name in _DECODING}
+        n, logprobs = call.pop("n", self.n), call.pop("logprobs", self.logprobs)
+        top_logprobs = call.pop("top_logprobs", self.top_logprobs)
         max_new_tokens = call.pop("max_new_tokens", call.pop("max_tokens", self.max_tokens))
         if call:
             raise SettingsError(
-                f"unknown call settings {', '.join(sorted(call))}; a call may set {', '.join(_SAMPLING)}, max_tokens "
-                f"and stop"
+                f"unknown call settings {', '.join(sorted(call))}; a call may set {', '.join(_SAMPLING)}, "
+                f"max_tokens, stop, n, logprobs and top_logprobs"
             )
         return GenerationOptions(
-            settings=RoseSettings(beta=self.beta, normalised=self.normalised, **sampling),
+            settings=RoseSettings(**fixed, **sampling),
             max_new_tokens=max_new_tokens,
             stop=tuple(stop if stop is not None else self.stop or ()),
+            n=n,
+            logprobs=top_logprobs if logprobs else None,
+            principal=self.principal,
             language=self.language,
         )
+
+    def _options_of_one(self, stop: list[str] | None, **call: Any) -> GenerationOptions:
+        """As :meth:`_options`, for a stream, which holds one answer.
+
+        Raises:
+            SettingsError: if more are asked for.
+        """
+        options = self._options(stop, **call)
+        if options.n != 1:
+            raise SettingsError(f"n = {options.n}: a stream gives one answer; use generate or batch for more")
+        return options
 
     def _parameters(self) -> dict[str, Any]:
         """Everything that changes an answer; LangChain's cache keys on it. Loads nothing."""
@@ -211,7 +254,7 @@ class GuardedModel(BaseModel):
             "model_name": self._model_name,
             "policy_digest": policy.digest if policy else None,
             "classifier": self.classifier.name if self.classifier else f"{EMBEDDED} of rose_guard {__version__}",
-            **{name: getattr(self, name) for name in (*_SAMPLING, *_ANSWER)},
+            **{name: getattr(self, name) for name in (*_SAMPLING, *_DECODING, *_ANSWER)},
         }
 
     @property
@@ -229,6 +272,21 @@ class GuardedModel(BaseModel):
             "finish_reason": piece.delta.finish_reason,
             "rose": rose_metadata(piece.decision, piece.delta, debug=self.expose == "debug"),
         }
+
+
+def logprobs_metadata(logprobs: Sequence[TokenLogprob]) -> dict[str, Any]:
+    """Log-probabilities in the shape of OpenAI's API; nothing where none were asked for."""
+    if not logprobs:
+        return {}
+    content = [
+        {
+            "token": chosen.token,
+            "logprob": chosen.logprob,
+            "top_logprobs": [{"token": token, "logprob": logprob} for token, logprob in chosen.top],
+        }
+        for chosen in logprobs
+    ]
+    return {"logprobs": {"content": content}}
 
 
 def rose_metadata(decision: Decision, last: Delta | None, *, debug: bool) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from langchain_core.language_models.llms import BaseLLM
 from langchain_core.outputs import Generation, GenerationChunk, LLMResult
 from pydantic import Field
 
-from rose_guard.langchain.guarded_model import CONFIG, GuardedModel
+from rose_guard.langchain.guarded_model import CONFIG, GuardedModel, logprobs_metadata
 from rose_guard.message import Message
 
 if TYPE_CHECKING:
@@ -54,8 +54,7 @@ class RoseLLM(GuardedModel, BaseLLM):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> LLMResult:
-        options = self._options(stop, **kwargs)
-        return self._result([self.guard.answer([Message("user", prompt)], options=options) for prompt in prompts])
+        return self._result(self.guard.answers(_conversations(prompts), options=self._options(stop, **kwargs)))
 
     async def _agenerate(
         self,
@@ -64,9 +63,8 @@ class RoseLLM(GuardedModel, BaseLLM):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> LLMResult:
-        options = self._options(stop, **kwargs)
         guard = await asyncio.to_thread(lambda: self.guard)
-        return self._result([await guard.aanswer([Message("user", prompt)], options=options) for prompt in prompts])
+        return self._result(await guard.aanswers(_conversations(prompts), options=self._options(stop, **kwargs)))
 
     def _stream(
         self,
@@ -75,7 +73,7 @@ class RoseLLM(GuardedModel, BaseLLM):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[GenerationChunk]:
-        pieces = self.guard.stream([Message("user", prompt)], options=self._options(stop, **kwargs))
+        pieces = self.guard.stream([Message("user", prompt)], options=self._options_of_one(stop, **kwargs))
         with closing(pieces):
             for piece in pieces:
                 yield self._chunk(piece)
@@ -88,19 +86,24 @@ class RoseLLM(GuardedModel, BaseLLM):
         **kwargs: Any,
     ) -> AsyncIterator[GenerationChunk]:
         guard = await asyncio.to_thread(lambda: self.guard)
-        pieces = guard.astream([Message("user", prompt)], options=self._options(stop, **kwargs))
+        pieces = guard.astream([Message("user", prompt)], options=self._options_of_one(stop, **kwargs))
         async with aclosing(pieces):
             async for piece in pieces:
                 yield self._chunk(piece)
 
-    def _result(self, answers: list[Answer]) -> LLMResult:
-        return LLMResult(
-            generations=[
-                [Generation(text=answer.text, generation_info=self._response_metadata(answer.last))]
-                for answer in answers
-            ]
-        )
+    def _result(self, answered: list[list[Answer]]) -> LLMResult:
+        return LLMResult(generations=[[self._generation(answer) for answer in answers] for answers in answered])
+
+    def _generation(self, answer: Answer) -> Generation:
+        info = {**self._response_metadata(answer.last), **logprobs_metadata(answer.logprobs)}
+        return Generation(text=answer.text, generation_info=info)
 
     def _chunk(self, piece: Piece) -> GenerationChunk:
-        info = self._response_metadata(piece) if piece.delta.finish_reason else None
-        return GenerationChunk(text=piece.text, generation_info=info)
+        info = logprobs_metadata(piece.delta.logprobs)
+        if piece.delta.finish_reason:
+            info = {**self._response_metadata(piece), **info}
+        return GenerationChunk(text=piece.text, generation_info=info or None)
+
+
+def _conversations(prompts: list[str]) -> list[list[Message]]:
+    return [[Message("user", prompt)] for prompt in prompts]

@@ -92,13 +92,15 @@ def test_a_blocked_prompt_does_not_end_a_file_of_them_and_is_an_error_by_itself(
 
 def test_answers_with_markup_characters_are_shown_as_they_are(capsys):
     from rose_guard.cli.screen import Screen
-    from rose_guard.engines import Contrast, Delta, Usage
+    from rose_guard.engines import Contrast, Delta, Timing, Usage
     from rose_guard.guard import Piece
     from rose_guard.policy import Decision
 
     decision = Decision("allow", "no rule [bold]fired[/]", "p", "m")
     screen = Screen()
-    screen.answer("plain", [Piece(Delta("[red]x[/] :smile:", "stop", Usage(1, 1), Contrast(0, 0), 1.0), decision)])
+    screen.answer(
+        "plain", [Piece(Delta("[red]x[/] :smile:", "stop", Usage(1, 1), Contrast(0, 0), Timing(1.0)), decision)]
+    )
     screen.decision(decision)
     shown = capsys.readouterr().out
     assert "[red]x[/] :smile:" in shown
@@ -197,3 +199,9 @@ def test_help_costs_no_torch():
     check = "import sys; from rose_guard.cli.main import app; print('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"
+
+
+def test_bench_names_its_figures_and_refuses_others():
+    wrong = run("bench", "--figure", "speed_of_light")
+    assert wrong.exit_code == 2
+    assert "single_vs_plain" in wrong.stderr

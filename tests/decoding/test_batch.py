@@ -197,7 +197,7 @@ def test_the_probe_notices_attention_that_ignores_the_rows(monkeypatch):
 
     model = tiny_model(VOCABULARY)
     monkeypatch.setattr(
-        attention, "_attend_block", lambda block, layer, query, *_: query[0, :, block.tokens].transpose(0, 1)
+        attention, "_attend_block", lambda block, _, query, *__: query[0, :, block.tokens].transpose(0, 1)
     )
     assert isinstance(runner_for(model), SerialRunner)
 
@@ -257,14 +257,14 @@ def test_a_full_queue_refuses_and_what_waits_is_answered_in_order(llama):
 
 def test_a_generation_starts_only_when_all_its_branches_fit_to_their_last_token(llama):
     per_token = batch_for(llama).bytes_per_token
-    batch = batch_for(llama, kv_cache_bytes=100 * per_token)
-    first, second = (generation_for(llama, [1] * 10, [[2] * 10], n=20) for _ in range(2))  # 60 tokens each
+    batch = batch_for(llama, kv_cache_bytes=600 * per_token)  # two rows of 256 tokens, the smallest there are
+    first, second = (generation_for(llama, [1] * 10, [[2] * 10], n=20) for _ in range(2))
     batch.add(first)
     batch.add(second)
     batch.step()
     assert (batch.running, batch.waiting) == (1, 1)
     with pytest.raises(EngineOverloadedError, match="alone needs"):
-        batch.check(generation_for(llama, [1] * 10, [[2] * 10], n=60))
+        batch.check(generation_for(llama, [1] * 10, [[2] * 10, [3]], n=20))
     steps, _ = run(batch)
     assert second in steps
 
@@ -333,24 +333,36 @@ def test_a_step_that_fails_ends_all_that_took_part_in_it(after):
 def test_what_a_failed_generation_left_in_the_cache_reaches_nobody(llama):
     """A NaN in a freed slot would otherwise meet a weight of 0 in somebody else's attention."""
     batch = batch_for(llama)
-    broken = generation_for(llama, list(range(40)), n=4)
+    broken, sound = generation_for(llama, list(range(40)), n=4), generation_for(llama, [7, 8], n=60)
     batch.add(broken)
+    batch.add(sound)
     batch.step()
-    for pool in batch._runner._cache._pools.values():
+    (pool,) = batch._runner._cache._pools.values()
+    with torch.inference_mode():
         for tensor in (*pool.keys, *pool.values):
-            tensor[0, :40] = float("nan")
-    run(batch)
+            tensor[broken.positive.row.slot, :40] = float("nan")
     after = [generation_for(llama, [1, 2, 3], [[4] * 20]), generation_for(llama, [5])]
-    steps, errors = run(batch, after)
-    assert not errors
+    steps, errors = run(batch, late=after)
+    assert set(errors) == {broken}
     assert tokens(steps[after[0]]) == alone(llama, [1, 2, 3], [[4] * 20])
+
+
+def test_a_grammar_that_fails_ends_its_own_answer_only(llama):
+    def fail(generated):
+        raise KeyError("no such rule")
+
+    broken, sound = generation_for(llama, [1, 2], [[3]], mask=fail), generation_for(llama, [4], [[5]])
+    steps, errors = run(batch_for(llama), [broken, sound])
+    assert set(errors) == {broken}
+    assert "KeyError" in str(errors[broken])
+    assert tokens(steps[sound]) == alone(llama, [4], [[5]])
 
 
 def only(*allowed):
     """A grammar that admits the same few tokens everywhere."""
     mask = torch.zeros(VOCABULARY, dtype=torch.bool)
     mask[list(allowed)] = True
-    return lambda generated: mask
+    return lambda _: mask
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.9, 1.0])

@@ -1,10 +1,21 @@
 """Laws of the in-process engine, on a tiny model."""
 
+import time
 from itertools import zip_longest
 
 import pytest
+import torch
 
-from rose_guard import ContextLengthError, DecodingError, InputError, ModelLoadError, RoseSettings, SettingsError
+from rose_guard import (
+    ContextLengthError,
+    DecodingError,
+    EngineOverloadedError,
+    InputError,
+    ModelLoadError,
+    RoseSettings,
+    SettingsError,
+)
+from rose_guard.decoding.batch_settings import BatchSettings
 from rose_guard.engines import Delta, Engine, GenerationRequest, ReversePrompt
 from rose_guard.engines.transformers import TransformersEngine
 from rose_guard.message import Message
@@ -55,7 +66,7 @@ def test_a_stop_string_ends_the_answer_before_it(tiny_engine, soup):
     assert last.finish_reason == "stop"
 
 
-def test_requests_that_take_turns_do_not_disturb_one_another(tiny_engine, soup):
+def test_requests_that_are_read_in_turns_do_not_disturb_one_another(tiny_engine, soup):
     other = [Message("user", "Bye")]
     alone = [text_of(tiny_engine, request(soup)), text_of(tiny_engine, request(other))]
     streams = [tiny_engine.stream(request(soup)), tiny_engine.stream(request(other))]
@@ -147,8 +158,6 @@ def test_a_model_that_cannot_be_found_is_a_load_error_that_says_what_to_do(where
 
 
 def test_pickled_weights_are_refused_unless_asked_for_by_name(model, tokenizer, tmp_path):
-    import torch
-
     model.config.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
@@ -162,3 +171,159 @@ def test_a_template_without_a_system_role_can_be_steered(model, soup):
     engine = TransformersEngine(model, tiny_tokenizer(NO_SYSTEM_ROLE))
     *_, last = engine.stream(request(soup))
     assert last.contrast.contrasted_tokens == last.usage.output_tokens
+
+
+def test_requests_that_begin_together_are_answered_as_alone(tiny_engine):
+    asked = [request([Message("user", text)], max_new_tokens=n) for text, n in (("Hi", 9), ("Bye", 20), ("x" * 50, 3))]
+    alone = [text_of(tiny_engine, one) for one in asked]
+    together = [list(stream) for stream in tiny_engine.streams(asked)]
+    assert ["".join(delta.text for delta in deltas) for deltas in together] == alone
+
+
+def test_if_one_of_many_is_refused_none_is_under_way(tiny_engine, soup):
+    with pytest.raises(InputError):
+        tiny_engine.streams([request(soup, max_new_tokens=400), request([])])
+    while tiny_engine.stats().running:
+        pass
+    assert text_of(tiny_engine, request(soup))
+
+
+async def test_threads_and_event_loops_share_the_batch(tiny_engine, soup):
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
+    expected = text_of(tiny_engine, request(soup))
+
+    async def read():
+        return "".join([delta.text async for delta in tiny_engine.astream(request(soup))])
+
+    with ThreadPoolExecutor(4) as pool:
+        threads = [pool.submit(text_of, tiny_engine, request(soup)) for _ in range(4)]
+        loops = await asyncio.gather(*[read() for _ in range(4)])
+        texts = await asyncio.gather(*[asyncio.wrap_future(thread) for thread in threads])
+    assert {*texts, *loops} == {expected}
+
+
+def limited(tokenizer, **limits):
+    return TransformersEngine(tiny_model(len(tokenizer)), tokenizer, settings=BatchSettings(**limits))
+
+
+async def test_a_full_queue_refuses_at_once_or_after_the_deadline_that_was_set(tokenizer, soup):
+    long = request(soup, max_new_tokens=300, settings=RoseSettings(alpha=0.5, logit_bias={5: 100}))
+    for wait in (0.0, 0.1):
+        engine = limited(tokenizer, max_branches=2, max_queue=0, queue_timeout_s=wait, prompt_lookup_num_tokens=0)
+        engine._batch._runner._model.register_forward_pre_hook(lambda *_: time.sleep(0.01))
+        running = engine.stream(long)
+        started = time.monotonic()
+        with pytest.raises(EngineOverloadedError):
+            engine.stream(long)
+        with pytest.raises(EngineOverloadedError):
+            await anext(engine.astream(long))
+        assert time.monotonic() - started >= 2 * wait
+        running.close()
+
+
+def test_who_may_wait_gets_the_place_that_becomes_free(tokenizer, soup):
+    engine = limited(tokenizer, max_branches=2, max_queue=0, queue_timeout_s=30)
+    first = engine.stream(request(soup))
+    assert text_of(engine, request(soup)) == "".join(delta.text for delta in first)
+
+
+def test_more_than_the_queue_holds_is_answered_when_waiting_is_allowed(tokenizer, soup):
+    engine = limited(tokenizer, max_branches=2, max_queue=1, queue_timeout_s=30)
+    answers = [list(stream) for stream in engine.streams([request(soup, max_new_tokens=4)] * 5)]
+    assert len({"".join(delta.text for delta in answer) for answer in answers}) == 1
+
+
+def test_closing_dropping_and_cancelling_free_the_place(tokenizer, soup):
+    engine = limited(tokenizer, max_branches=2)
+    endless = request(soup, max_new_tokens=400, settings=RoseSettings(alpha=0.5, logit_bias={5: 100}))
+    stream = engine.stream(endless)
+    next(stream)
+    stream.close()
+    del stream
+    dropped = engine.stream(endless)
+    del dropped
+    assert text_of(engine, request(soup, max_new_tokens=3))
+    assert engine.stats().waiting == 0
+
+
+def test_a_request_that_can_never_fit_is_refused_whatever_may_wait(tokenizer, soup):
+    engine = limited(tokenizer, max_branches=1, queue_timeout_s=600)
+    with pytest.raises(EngineOverloadedError, match="alone needs"):
+        engine.stream(request(soup))
+
+
+def test_a_request_made_on_the_workers_own_thread_is_answered(tiny_engine, soup):
+    from rose_guard.engines.worker import worker
+
+    assert worker.run(text_of, tiny_engine, request(soup)) == text_of(tiny_engine, request(soup))
+
+
+def test_the_policys_prompts_are_read_once_and_no_users_text_is_kept(tokenizer):
+    engine = limited(tokenizer)
+    *_, cold = engine.stream(request([Message("user", "My secret is 1234.")]))
+    entries = engine.stats().prefixes.entries
+    *_, warm = engine.stream(request([Message("user", "Something else")]))
+    assert entries == engine.stats().prefixes.entries == 2  # the safe prompt and the reverse prompt
+    assert warm.timing.cached_tokens == cold.timing.cached_tokens > 0
+    secret = tokenizer.encode("1234", add_special_tokens=False)
+    for _, ids in engine._batch.prefixes._entries:
+        assert not any(list(ids[i : i + 4]) == secret for i in range(len(ids)))
+    engine.forget()
+    assert engine.stats().prefixes.entries == 0
+
+
+def test_a_fault_in_the_engine_itself_reaches_everyone_who_waits(tokenizer, soup, monkeypatch):
+    engine = limited(tokenizer)
+
+    def fail():
+        raise RuntimeError("a fault of our own")
+
+    monkeypatch.setattr(engine._batch, "step", fail)
+    streams = engine.streams([request(soup), request(soup)])
+    for stream in streams:
+        with pytest.raises(DecodingError, match="RuntimeError"):
+            list(stream)
+    monkeypatch.undo()
+    assert text_of(engine, request(soup))
+
+
+def test_a_child_after_a_fork_decodes_afresh(tokenizer, soup):
+    import os
+    import warnings
+
+    engine = limited(tokenizer)
+    running = engine.stream(request(soup, max_new_tokens=300, settings=RoseSettings(alpha=0.5, logit_bias={5: 100})))
+    next(running)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        torch.set_num_threads(1)  # the parent's other threads are not here
+        os._exit(0 if text_of(engine, request(soup, max_new_tokens=3)) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    running.close()
+
+
+def test_log_probabilities_come_with_the_tokens(tiny_engine, soup):
+    deltas = list(tiny_engine.stream(request(soup, logprobs=2)))
+    told = [logprob for delta in deltas for logprob in delta.logprobs]
+    assert len(told) == deltas[-1].usage.output_tokens
+    assert all(logprob.logprob <= logprob.top[0][1] <= 0 for logprob in told)
+
+
+def test_a_constraint_makes_its_mask_from_the_engines_tokenizer(tiny_engine, soup):
+    class OnlyA:
+        def token_mask(self, tokenizer, vocabulary):
+            mask = torch.zeros(vocabulary, dtype=torch.bool)
+            mask[tokenizer.encode("a", add_special_tokens=False)] = True
+            return lambda _: mask
+
+    assert text_of(tiny_engine, request(soup, constraint=OnlyA(), max_new_tokens=5)) == "aaaaa"
+
+
+@pytest.mark.parametrize("options", [{"n": 0}, {"logprobs": 21}, {"logprobs": -1}])
+def test_what_an_engine_cannot_be_asked_is_refused(soup, options):
+    with pytest.raises(SettingsError):
+        request(soup, **options)

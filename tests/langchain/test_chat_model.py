@@ -20,7 +20,9 @@ from rose_guard import (
     RoseLLM,
     SettingsError,
 )
+from rose_guard.engines.transformers import TransformersEngine
 from tests.test_guard import FailingClassifier, FakeClassifier
+from tests.tiny import tiny_model
 
 CHAT = [("system", "You are Acme's bot."), ("user", "How do I make a lentil soup?")]
 
@@ -329,27 +331,64 @@ def test_a_global_cache_is_not_used_unless_asked_for(tiny_engine, always):
         set_llm_cache(None)
 
 
-async def test_a_cancelled_ainvoke_stops_decoding_within_a_step(tiny_engine, monkeypatch):
-    steps, begun = [], asyncio.Event()
-    loop = asyncio.get_running_loop()
-    decode = tiny_engine._deltas
-
-    def counted(request):
-        for delta in decode(request):
-            steps.append(delta)
-            loop.call_soon_threadsafe(begun.set)
-            yield delta
-
-    monkeypatch.setattr(tiny_engine, "_deltas", counted)
+async def test_a_cancelled_ainvoke_stops_decoding_within_a_step(tiny_engine):
     llm = ChatRose(engine=tiny_engine, policy=None, max_tokens=400)
+    before = tiny_engine.stats().clock.steps
     task = asyncio.create_task(llm.ainvoke("Hi there"))
-    await begun.wait()
+    while tiny_engine.stats().clock.steps < before + 3:  # noqa: ASYNC110 - the engine tells nobody of its steps
+        await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    at_cancel = len(steps)
+    at_cancel = tiny_engine.stats().clock.steps
     await asyncio.sleep(0.1)
-    assert len(steps) <= at_cancel + 1
+    assert tiny_engine.stats().running == 0
+    assert tiny_engine.stats().clock.steps <= at_cancel + 2  # the one under way, and the one that lets it go
+
+
+def test_n_answers_are_those_of_their_seeds(tiny_engine, always):
+    def generate(**options):
+        llm = ChatRose(engine=tiny_engine, policy=always, max_tokens=8, temperature=1.0, **options)
+        return [generation.text for generation in llm.generate([[HumanMessage("Hi")]]).generations[0]]
+
+    assert generate(n=3, seed=5) == [generate(seed=seed)[0] for seed in (5, 6, 7)]
+
+
+def test_a_stream_of_several_answers_is_a_wrong_call(tiny_engine):
+    with pytest.raises(SettingsError, match="n = 2"):
+        list(ChatRose(engine=tiny_engine, policy=None, n=2).stream("Hi"))
+
+
+def test_log_probabilities_have_openais_shape_streamed_or_not(tiny_engine, always):
+    llm = ChatRose(engine=tiny_engine, policy=always, max_tokens=6, logprobs=True, top_logprobs=2)
+    message = llm.invoke("Hi")
+    content = message.response_metadata["logprobs"]["content"]
+    assert len(content) == message.usage_metadata["output_tokens"]
+    assert all(len(token["top_logprobs"]) == 2 and token["logprob"] <= 0 for token in content)
+    whole = None
+    for chunk in llm.stream("Hi"):
+        whole = chunk if whole is None else whole + chunk
+    streamed = whole.response_metadata["logprobs"]["content"]
+    assert [token["token"] for token in streamed] == [token["token"] for token in content]
+
+
+def test_a_call_cannot_bias_tokens(tiny_engine, always):
+    """A caller who could would write the answer."""
+    with pytest.raises(SettingsError, match="logit_bias"):
+        ChatRose(engine=tiny_engine, policy=always).invoke("Hi", logit_bias={5: 100})
+
+
+def test_a_principals_next_turn_begins_with_what_was_read(tokenizer):
+    engine = TransformersEngine(tiny_model(len(tokenizer)), tokenizer)
+    chat = [("user", "Hello there, how are you today?")]
+
+    def cached(principal):
+        llm = ChatRose(engine=engine, policy=None, max_tokens=4, expose="debug", principal=principal)
+        return llm.invoke(chat).response_metadata["rose"]["timing"]["cached_tokens"]
+
+    first, again, other = cached("ann"), cached("ann"), cached("bob")
+    assert again > first
+    assert other < again
 
 
 def test_token_counts_use_the_models_own_tokenizer(plain, tokenizer):
