@@ -108,7 +108,7 @@ def _show(screen: Screen, prompt: Prompt, guard: Guard, plain: Guard | None, opt
 def _as_data(prompt: Prompt, guard: Guard, plain: Guard | None, options: GenerationOptions) -> dict[str, Any]:
     """One prompt's result; a blocked one has no text."""
     from rose_guard.errors import PolicyViolation
-    from rose_guard.langchain.guarded_model import rose_metadata
+    from rose_guard.langchain.metadata import rose_metadata
 
     try:
         answer = guard.answer(prompt.messages, options=options)

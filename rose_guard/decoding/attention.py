@@ -15,7 +15,7 @@ from transformers import AttentionInterface
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from rose_guard.decoding.kv_cache import Block, Plan
+    from rose_guard.decoding.plan import Block, Plan
 
 NAME = "rose_guard"
 _UNSUPPORTED = ("s_aux", "position_bias")

@@ -6,17 +6,16 @@ all said something. It knows nothing of threads, text or policies.
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from rose_guard.decoding.batch_settings import BatchSettings
-from rose_guard.decoding.lookup import expected_tokens
+from rose_guard.decoding.drafting import draft
+from rose_guard.decoding.free_memory import free_bytes
 from rose_guard.decoding.prefix_cache import SHARED, PrefixCache
 from rose_guard.decoding.step_cost import StepCost
 from rose_guard.errors import DecodingError, EngineOverloadedError
@@ -24,13 +23,13 @@ from rose_guard.errors import DecodingError, EngineOverloadedError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rose_guard.decoding.generation import Branch, Generation, Step
+    from rose_guard.decoding.branch import Branch
+    from rose_guard.decoding.generation import Generation, Step
     from rose_guard.decoding.packed_runner import PackedRunner
     from rose_guard.decoding.serial_runner import SerialRunner
 
 _SHORTEST_PREFIX = 8
 _PREFILL_ALONE = 2
-_MEMORY_UNKNOWN = 2**32
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ class Batch:
         self._cost = StepCost(device, dtype)
         self._waiting: deque[Generation] = deque()
         self._running: list[Generation] = []
-        self._kv_cache_bytes = self.settings.kv_cache_bytes or _free_bytes(device) // 2
+        self._kv_cache_bytes = self.settings.kv_cache_bytes or free_bytes(device) // 2
 
     @property
     def busy(self) -> bool:
@@ -256,32 +255,13 @@ class Batch:
                 piece = unread[:room]
                 room -= len(piece)
                 reads.append((branch, piece, int(len(piece) == len(unread))))
-        self._draft(decoding, sum(len(tokens) for _, tokens, _ in reads))
+        if self._runner.packs:
+            longest = self.settings.prompt_lookup_num_tokens
+            draft(decoding, longest, self._cost, beside=sum(len(tokens) for _, tokens, _ in reads))
         for generation in decoding:
             latest = [generation.generated[-1], *generation.draft]
             reads.extend((branch, latest, len(latest)) for branch in generation.branches)
         return reads
-
-    def _draft(self, decoding: list[Generation], prefill_tokens: int) -> None:
-        """Let generations guess ahead where a step with the guess gives more tokens for its time."""
-        longest = self.settings.prompt_lookup_num_tokens
-        if not longest or not self._runner.packs:
-            return
-        tokens = prefill_tokens + sum(len(g.branches) for g in decoding)
-        gain = float(len(decoding))
-        for generation in decoding:
-            limit = min(longest, generation.limit - len(generation.generated) - 1)
-            guess = generation.lookup.draft(limit) if limit > 0 else []
-            best, length = gain / self._cost(tokens), 0
-            for count in range(1, len(guess) + 1):
-                more = gain - 1.0 + expected_tokens(generation.lookup.acceptance, count)
-                rate = more / self._cost(tokens + count * len(generation.branches))
-                if rate > best:
-                    best, length = rate, count
-            generation.draft = guess[:length]
-            if length:
-                gain += expected_tokens(generation.lookup.acceptance, length) - 1.0
-                tokens += length * len(generation.branches)
 
     def _copy_to_followers(self) -> None:
         """Once a prompt is read, let the other answers to it start from there."""
@@ -321,15 +301,3 @@ def _cancelled(generation: Generation) -> bool:
     if generation.followers:
         generation.followers = [g for g in generation.followers if not g.cancelled]
     return generation.cancelled and not generation.followers
-
-
-def _free_bytes(device: torch.device) -> int:
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    meminfo = Path("/proc/meminfo")
-    if meminfo.exists():
-        fields = dict(line.split(":", maxsplit=1) for line in meminfo.read_text(encoding="ascii").splitlines())
-        return int(fields["MemAvailable"].split()[0]) * 1024
-    if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", {}):
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    return _MEMORY_UNKNOWN

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-import torch
-
+from rose_guard.decoding.branch import Branch, Prompt, finite_logits
 from rose_guard.decoding.chooser import TokenChooser
 from rose_guard.decoding.contrast import contrast
 from rose_guard.decoding.lookup import PromptLookup
 from rose_guard.decoding.settings import SAMPLING_BETA, RoseSettings
-from rose_guard.errors import ContextLengthError, DecodingError, InputError, SettingsError
+from rose_guard.errors import ContextLengthError, InputError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,39 +50,6 @@ class Step:
     finish: FinishReason | None = None
     logprob: float | None = None
     top_logprobs: tuple[tuple[int, float], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """What one branch reads first.
-
-    Args:
-        ids: its tokens.
-        shared_tokens: how many of the first ones are a policy's or a template's own, and may be kept for everybody.
-    """
-
-    ids: tuple[int, ...]
-    shared_tokens: int = 0
-
-
-@dataclass(eq=False, slots=True)
-class Branch:
-    """One of the sequences that are decoded in lock-step.
-
-    Args:
-        role: ``positive`` or ``reverse``, for error messages.
-        prompt: what it reads before the answer.
-        alpha: its weight in the contrast; 0 for the positive branch.
-        row: its place in the runner, while it runs.
-        logits: what it says of the tokens to choose in this step, ``(tokens, vocabulary)``; None until it has read
-            everything.
-    """
-
-    role: str
-    prompt: Prompt
-    alpha: float = 0.0
-    row: Any = None
-    logits: Tensor | None = None
 
 
 @dataclass(slots=True)
@@ -205,7 +171,7 @@ class Generation:
             DecodingError: if a logit is not finite, or no token is left. The tokens chosen before it in the same
                 step are not given out.
         """
-        positive, *reverse = (_finite(branch) for branch in self.branches)
+        positive, *reverse = (finite_logits(branch) for branch in self.branches)
         steps: list[Step] = []
         for position, guess in enumerate([*self.draft, None]):
             steps.append(self._step(positive[position], [logits[position] for logits in reverse]))
@@ -269,22 +235,6 @@ class Generation:
             branch.row.length -= wrong
             branch.logits = None
         self.draft = []
-
-
-def _finite(branch: Branch) -> Tensor:
-    """A branch's logits in float32.
-
-    Raises:
-        DecodingError: if one is not finite.
-    """
-    assert branch.logits is not None
-    logits = branch.logits.float()
-    if not torch.isfinite(logits.sum()):  # one pass; a single NaN or infinity makes the sum one
-        raise DecodingError(
-            f"the {branch.role} branch gave logits that are not finite, so no token was chosen; "
-            f"try dtype='float32', and check the weights"
-        )
-    return logits
 
 
 def _split(alpha: float, weights: Sequence[float] | None, branches: int) -> list[float]:

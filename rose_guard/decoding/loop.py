@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from rose_guard.decoding.batch import Batch
 from rose_guard.decoding.batch_settings import BatchSettings
-from rose_guard.decoding.generation import DecodingOptions, Generation, Prompt
+from rose_guard.decoding.branch import Prompt
+from rose_guard.decoding.generation import DecodingOptions, Generation
 from rose_guard.decoding.serial_runner import SerialRunner
 from rose_guard.decoding.settings import RoseSettings
 

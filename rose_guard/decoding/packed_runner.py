@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from transformers import DynamicCache
 
-from rose_guard.decoding.kv_cache import KVCache, Plan, Row, SavedRow, pool_capacity
+from rose_guard.decoding.kv_cache import KVCache, Row, SavedRow, pool_capacity
+from rose_guard.decoding.plan import Plan
 from rose_guard.decoding.twin import NotPackable, twin_of
 from rose_guard.errors import DecodingError
 

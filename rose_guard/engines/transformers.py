@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from rose_guard.decoding.batch import Batch
-from rose_guard.decoding.generation import DecodingOptions, Generation, Prompt
+from rose_guard.decoding.branch import Prompt
+from rose_guard.decoding.generation import DecodingOptions, Generation
 from rose_guard.decoding.runner import runner_for
 from rose_guard.engines import embedded
 from rose_guard.engines.prompt import ChatPrompt
 from rose_guard.engines.reply import Reply
+from rose_guard.engines.stats import EngineStats
 from rose_guard.engines.ticket import LoopStream, ThreadStream, Ticket
 from rose_guard.engines.worker import worker
 from rose_guard.errors import DecodingError, EngineOverloadedError, InputError, ModelLoadError
@@ -25,9 +27,8 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from rose_guard.decoding.batch import Clock, Progress
+    from rose_guard.decoding.batch import Progress
     from rose_guard.decoding.batch_settings import BatchSettings
-    from rose_guard.decoding.prefix_cache import CacheStats
     from rose_guard.engines.engine import GenerationRequest
     from rose_guard.message import Message
 
@@ -287,25 +288,6 @@ class TransformersEngine:
         return EngineStats(
             batch.running, batch.waiting, batch.bytes_per_token, batch.prefixes.stats, replace(batch.clock)
         )
-
-
-@dataclass(frozen=True, slots=True)
-class EngineStats:
-    """What an engine holds and did so far.
-
-    Args:
-        running: answers being decoded.
-        waiting: requests that wait for a place.
-        bytes_per_token: memory of one token's keys and values in one branch.
-        prefixes: what is kept of earlier prompts, and how often it helped.
-        clock: where the time went.
-    """
-
-    running: int
-    waiting: int
-    bytes_per_token: int
-    prefixes: CacheStats
-    clock: Clock
 
 
 @cache

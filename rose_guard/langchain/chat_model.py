@@ -13,8 +13,9 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import Field
 
-from rose_guard.langchain.guarded_model import CONFIG, GuardedModel, logprobs_metadata
+from rose_guard.langchain.guarded_model import CONFIG, GuardedModel
 from rose_guard.langchain.messages import from_langchain
+from rose_guard.langchain.metadata import logprobs_metadata
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

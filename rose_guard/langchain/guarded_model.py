@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -24,15 +23,12 @@ from rose_guard.engines.engine import Engine
 from rose_guard.engines.worker import worker
 from rose_guard.errors import SettingsError
 from rose_guard.guard import GenerationOptions, Guard
+from rose_guard.langchain.metadata import rose_metadata
 from rose_guard.policy.policy import Policy
 from rose_guard.risk.classifier import RiskClassifier
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from rose_guard.engines.engine import Delta, TokenLogprob
     from rose_guard.guard import Piece
-    from rose_guard.policy.decision import Decision
 
 DEFAULT = "default"
 EMBEDDED = "embedded"
@@ -272,47 +268,6 @@ class GuardedModel(BaseModel):
             "finish_reason": piece.delta.finish_reason,
             "rose": rose_metadata(piece.decision, piece.delta, debug=self.expose == "debug"),
         }
-
-
-def logprobs_metadata(logprobs: Sequence[TokenLogprob]) -> dict[str, Any]:
-    """Log-probabilities in the shape of OpenAI's API; nothing where none were asked for."""
-    if not logprobs:
-        return {}
-    content = [
-        {
-            "token": chosen.token,
-            "logprob": chosen.logprob,
-            "top_logprobs": [{"token": token, "logprob": logprob} for token, logprob in chosen.top],
-        }
-        for chosen in logprobs
-    ]
-    return {"logprobs": {"content": content}}
-
-
-def rose_metadata(decision: Decision, last: Delta | None, *, debug: bool) -> dict[str, Any]:
-    """What is told of a decision and of the answer that it led to, if any; ids of reverse prompts, never texts."""
-    summary = {
-        "decision_id": decision.decision_id,
-        "action": decision.action,
-        "hazards": list(decision.hazards),
-        "attacks": list(decision.attacks),
-        "alpha": decision.alpha,
-        "reverse_prompts": [prompt_id for prompt_id, _ in decision.branches],
-        "policy_digest": decision.policy_digest,
-    }
-    return {**summary, **_debug_metadata(decision, last)} if debug else summary
-
-
-def _debug_metadata(decision: Decision, last: Delta | None) -> dict[str, Any]:
-    assessment, contrast = decision.assessment, last.contrast if last else None
-    return {
-        "scores": {"harmful": assessment.harmful, **assessment.scores} if assessment else None,
-        "reason": decision.reason,
-        "contrast": {"contrasted_tokens": contrast.contrasted_tokens, "changed_tokens": contrast.changed_tokens}
-        if contrast
-        else None,
-        "timing": asdict(last.timing) if last and last.timing else None,
-    }
 
 
 def loaded_policy(policy: Policy | str | Path | None) -> Policy | None:

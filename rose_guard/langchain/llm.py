@@ -11,7 +11,8 @@ from langchain_core.language_models.llms import BaseLLM
 from langchain_core.outputs import Generation, GenerationChunk, LLMResult
 from pydantic import Field
 
-from rose_guard.langchain.guarded_model import CONFIG, GuardedModel, logprobs_metadata
+from rose_guard.langchain.guarded_model import CONFIG, GuardedModel
+from rose_guard.langchain.metadata import logprobs_metadata
 from rose_guard.message import Message
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from rose_guard import DecodingError, EngineOverloadedError, RoseSettings, SettingsError
 from rose_guard.decoding.batch import Batch
 from rose_guard.decoding.batch_settings import BatchSettings
-from rose_guard.decoding.generation import DecodingOptions, Generation, Prompt
+from rose_guard.decoding.branch import Prompt
+from rose_guard.decoding.generation import DecodingOptions, Generation
 from rose_guard.decoding.loop import decode, rose_generate
 from rose_guard.decoding.packed_runner import PackedRunner
 from rose_guard.decoding.runner import runner_for

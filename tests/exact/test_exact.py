@@ -14,8 +14,9 @@ import torch
 from rose_guard import ChatRose, Guard, Policy, RoseSettings
 from rose_guard.decoding.batch import Batch
 from rose_guard.decoding.batch_settings import BatchSettings
+from rose_guard.decoding.branch import Prompt
 from rose_guard.decoding.contrast import contrast
-from rose_guard.decoding.generation import DecodingOptions, Generation, Prompt
+from rose_guard.decoding.generation import DecodingOptions, Generation
 from rose_guard.engines import GenerationRequest
 from rose_guard.message import Message
 from tests.exact.prompts import QUESTIONS, SYSTEM

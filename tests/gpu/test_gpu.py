@@ -6,7 +6,8 @@ import torch
 from rose_guard import RoseSettings
 from rose_guard.decoding import rose_generate
 from rose_guard.decoding.batch import Batch
-from rose_guard.decoding.generation import DecodingOptions, Generation, Prompt
+from rose_guard.decoding.branch import Prompt
+from rose_guard.decoding.generation import DecodingOptions, Generation
 from rose_guard.decoding.runner import runner_for
 from rose_guard.engines import GenerationRequest, ReversePrompt, embedded
 from rose_guard.engines.transformers import TransformersEngine
