@@ -289,8 +289,8 @@ class Batch:
         for branch in branches:
             if branch.row is None:
                 continue
-            if keep and owner is not None and self._runner.packs:
-                read = (*branch.prompt.ids, *generation.generated)[: branch.row.length]
+            read = (*branch.prompt.ids, *generation.generated)[: branch.row.length]
+            if keep and owner is not None and self._runner.packs and not self.prefixes.holds(read, owner):
                 self.prefixes.add(read, owner, self._runner.save(branch.row, len(read)))
             self._runner.close(branch.row)
             branch.row = None

@@ -170,7 +170,10 @@ class TransformersEngine:
             except EngineOverloadedError:
                 if time.monotonic() >= deadline:
                     raise
-                time.sleep(_RETRY_S)
+                if worker.is_here:  # nobody else would make room
+                    self._turn()
+                else:
+                    time.sleep(_RETRY_S)
 
     async def _aenter(self, ticket: Ticket, request: GenerationRequest) -> None:
         """As :meth:`_enter`, without blocking the event loop."""
@@ -189,7 +192,7 @@ class TransformersEngine:
         check_conversation(request.messages)
         positive = self._encode(request.messages, request.safe_prompt)
         reverse = [self._encode(request.messages, prompt.text) for prompt in request.reverse_prompts]
-        if positive in reverse:
+        if positive.ids in [prompt.ids for prompt in reverse]:
             raise InputError(
                 "the safe and the reverse prompt read the same here, so there is nothing to contrast; check that the "
                 "chat template shows the system message of a conversation like this one, and the policy's prompts"
