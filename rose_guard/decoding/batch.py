@@ -201,8 +201,9 @@ class Batch:
         """Read the policy's part of prompts that is not known yet, so that later ones find it."""
         heads = {branch.prompt.ids[: branch.prompt.shared_tokens] for branch in branches}
         missing = [ids for ids in heads if len(ids) >= _SHORTEST_PREFIX and not self.prefixes.holds(ids, SHARED)]
-        rows = [self._runner.open(len(ids)) for ids in missing]
+        rows: list[Any] = []
         try:
+            rows += [self._runner.open(len(ids)) for ids in missing]
             if missing:
                 self._runner.read([(row, ids, 0) for row, ids in zip(rows, missing, strict=True)])
             for row, ids in zip(rows, missing, strict=True):
@@ -230,7 +231,7 @@ class Batch:
             steps = generation.choose()
         except DecodingError as error:
             return self._fail(generation, error)
-        except Exception as error:  # noqa: BLE001 - a grammar or a processor of the model's: this answer's fault alone
+        except BaseException as error:  # noqa: BLE001 - a grammar's or a processor's fault is this answer's alone
             failure = DecodingError(f"no token could be chosen: {type(error).__name__} in the grammar or a processor")
             failure.__cause__ = error
             return self._fail(generation, failure)
@@ -268,11 +269,11 @@ class Batch:
         for leader in [g for g in self._running if g.followers and g.ready]:
             followers, leader.followers = leader.followers, []
             for follower in followers:
+                self._running.append(follower)
                 for branch, read in zip(follower.branches, leader.branches, strict=True):
                     branch.row = self._runner.copy(read.row, len(branch.prompt.ids) + follower.limit)
                     branch.logits = read.logits
                 follower.counts.cached_tokens = follower.counts.prompt_tokens
-                self._running.append(follower)
 
     def _fail(self, generation: Generation, error: DecodingError) -> Progress:
         self._retire(generation, keep=False)
@@ -289,11 +290,21 @@ class Batch:
         for branch in branches:
             if branch.row is None:
                 continue
-            read = (*branch.prompt.ids, *generation.generated)[: branch.row.length]
-            if keep and owner is not None and self._runner.packs and not self.prefixes.holds(read, owner):
-                self.prefixes.add(read, owner, self._runner.save(branch.row, len(read)))
-            self._runner.close(branch.row)
-            branch.row = None
+            row, branch.row = branch.row, None
+            try:
+                if keep and owner is not None and self._runner.packs:
+                    self._keep((*branch.prompt.ids, *generation.generated)[: row.length], owner, row)
+            finally:
+                self._runner.close(row)
+
+    def _keep(self, read: tuple[int, ...], owner: str, row: Any) -> None:
+        """Keep what a row has read, where it is new and there is memory for a copy."""
+        if self.prefixes.holds(read, owner):
+            return
+        try:
+            self.prefixes.add(read, owner, self._runner.save(row, len(read)))
+        except torch.OutOfMemoryError:
+            self.prefixes.clear()
 
 
 def _cancelled(generation: Generation) -> bool:

@@ -41,7 +41,7 @@ class Step:
         finish: set on the last step: ``stop`` at an end-of-sequence token, ``length`` at the limit.
         logprob: log-probability of the token under the (contrasted) scores, before penalties and temperature; None
             unless asked for.
-        top_logprobs: the likeliest tokens under the same scores, best first.
+        top_logprobs: the likeliest tokens under the same scores, best first; fewer where fewer are possible.
     """
 
     token_id: int
@@ -182,7 +182,17 @@ class Generation:
         return steps
 
     def _step(self, positive: Tensor, reverse: Sequence[Tensor]) -> Step:
-        scores, contrasted = self._scores(positive, reverse)
+        strength = self.options.settings.strength(len(self.generated)) if reverse else 0.0
+        plain = scores = self._masked(positive)
+        if strength > 0.0:
+            scores = contrast(
+                positive,
+                reverse,
+                [strength * branch.alpha for branch in self.reverse],
+                beta=self._beta,
+                normalised=self._normalised,
+                allowed=None if self.options.mask is None else plain > -math.inf,
+            )
         token_id = self._chooser.choose(scores)
         self.generated.append(token_id)
         self.lookup.append(token_id)
@@ -190,31 +200,19 @@ class Generation:
         logprob, top = self._logprobs(scores, token_id)
         return Step(
             token_id,
-            contrasted=contrasted,
-            changed=contrasted and bool(scores.argmax() != positive.argmax()),
+            contrasted=strength > 0.0,
+            changed=strength > 0.0 and bool(scores.argmax() != plain.argmax()),
             finish="stop" if stopped else ("length" if len(self.generated) == self.limit else None),
             logprob=logprob,
             top_logprobs=top,
         )
 
-    def _scores(self, positive: Tensor, reverse: Sequence[Tensor]) -> tuple[Tensor, bool]:
-        """What the next token is chosen from, and whether the contrast is in it."""
-        position = len(self.generated)
-        strength = self.options.settings.strength(position) if reverse else 0.0
-        contrasted = strength > 0.0
-        mask = self.options.mask
-        allowed = mask(tuple(self.generated)).to(positive.device) if mask else None
-        if not contrasted and allowed is None:
-            return positive, False
-        scores = contrast(
-            positive,
-            reverse if contrasted else [],
-            [strength * branch.alpha for branch in self.reverse] if contrasted else [],
-            beta=self._beta if contrasted else 0.0,
-            normalised=self._normalised and contrasted,
-            allowed=allowed,
-        )
-        return scores, contrasted
+    def _masked(self, logits: Tensor) -> Tensor:
+        """Logits with −inf for what the grammar forbids next."""
+        if self.options.mask is None:
+            return logits
+        allowed = self.options.mask(tuple(self.generated)).to(logits.device)
+        return logits.masked_fill(~allowed, -math.inf)
 
     def _logprobs(self, scores: Tensor, token_id: int) -> tuple[float | None, tuple[tuple[int, float], ...]]:
         count = self.options.logprobs
@@ -222,7 +220,8 @@ class Generation:
             return None, ()
         logprobs = scores.log_softmax(dim=-1)
         values, ids = logprobs.topk(min(count, len(logprobs)))
-        return float(logprobs[token_id]), tuple(zip(ids.tolist(), values.tolist(), strict=True))
+        top = [(i, value) for i, value in zip(ids.tolist(), values.tolist(), strict=True) if value > -math.inf]
+        return float(logprobs[token_id]), tuple(top)
 
     def _take_back(self, chosen: int) -> None:
         """Forget what the branches read of the draft beyond what was chosen."""

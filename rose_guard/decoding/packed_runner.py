@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 __all__ = ["NotPackable", "PackedRunner", "forward_error"]
 
 _PROBES = ([3, 7, 11, 5, 2, 9, 4, 8, 6], [10, 4, 6, 3, 12])
+_PIECES = (  # text, tokens to read of it, logits wanted
+    ((0, 4, 2), (1, 1, 1)),
+    ((1, 3, 0),),
+    ((0, 4, 4), (1, 1, 1)),
+    ((0, 1, 1),),
+)
 _TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-6}
 _TOLERANCE_HALF = 0.08
 
@@ -65,8 +71,9 @@ class PackedRunner:
 
     def copy(self, row: Row, tokens: int) -> Row:
         """As the protocol says."""
+        saved = self.save(row, row.length)
         other = self.open(tokens)
-        self.load(other, self.save(row, row.length), row.length)
+        self.load(other, saved, row.length)
         return other
 
     def save(self, row: Row, tokens: int) -> SavedRow:
@@ -89,6 +96,8 @@ class PackedRunner:
             positions.extend(range(row.length, row.length + len(tokens)))
             wanted.extend(range(len(ids) - count, len(ids)))
         logits = self._forward(plan, ids, positions, wanted)
+        if len(logits) != len(wanted):
+            raise DecodingError("the model gives logits for other tokens than were asked for")
         for row, tokens, _ in reads:
             row.advance(len(tokens))
         pieces = torch.split(logits, [reads[index][2] for index in plan.order])
@@ -124,24 +133,21 @@ class PackedRunner:
         vocabulary = model.config.get_text_config().vocab_size
         texts = [[token % vocabulary for token in probe] for probe in _PROBES]
         rows = [self.open(len(text)) for text in texts]
+        given: list[tuple[int, int, Tensor]] = []
         try:
-            packed: list[list[Tensor]] = [[], []]
-            for pieces in ((4, 1), (0, 3), (4, 1), (1, 0)):
-                reads = [
-                    (row, text[row.length : row.length + n], n)
-                    for row, text, n in zip(rows, texts, pieces, strict=True)
-                    if n
-                ]
-                for (row, _, _), logits in zip(reads, self.read(reads), strict=True):
-                    packed[rows.index(row)].append(logits)
+            for pieces in _PIECES:
+                reads = [(i, rows[i], texts[i][rows[i].length :][:count], wanted) for i, count, wanted in pieces]
+                starts = [row.length + len(tokens) - wanted for _, row, tokens, wanted in reads]
+                logits = self.read([read[1:] for read in reads])
+                given += zip([read[0] for read in reads], starts, logits, strict=True)
         except (DecodingError, AssertionError) as error:
             raise NotPackable(str(error.__cause__ or error)) from error
         finally:
             for row in rows:
                 self.close(row)
-        for text, ours in zip(texts, packed, strict=True):
-            expected = model(input_ids=torch.tensor([text], device=self._device), use_cache=False).logits[0]
-            if not _agree(torch.cat(ours).float(), expected.float(), model.dtype):
+        whole = [model(input_ids=torch.tensor([t], device=self._device), use_cache=False).logits[0] for t in texts]
+        for i, start, ours in given:
+            if not _agree(ours.float(), whole[i][start : start + len(ours)].float(), model.dtype):
                 raise NotPackable("its logits differ when rows are packed")
 
 
@@ -180,5 +186,7 @@ def _bytes_per_token(model: PreTrainedModel) -> int:
 
 
 def _agree(ours: Tensor, theirs: Tensor, dtype: torch.dtype) -> bool:
+    if not len(ours):
+        return True
     scale = theirs.abs().max().clamp(min=1.0)
     return bool((ours - theirs).abs().max() <= _TOLERANCE.get(dtype, _TOLERANCE_HALF) * scale)

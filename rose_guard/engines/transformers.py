@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from dataclasses import replace
 from functools import cache
+from traceback import format_tb
 from typing import TYPE_CHECKING, Any
 
 from rose_guard.decoding.batch import Batch
@@ -42,6 +44,8 @@ _SHARED_WITH_TOKENIZER = (
     "gguf_file",
 )
 _RETRY_S = 0.02
+
+logger = logging.getLogger(__name__)
 
 
 class TransformersEngine:
@@ -123,13 +127,15 @@ class TransformersEngine:
 
     def stream(self, request: GenerationRequest) -> ThreadStream:
         """As the protocol says."""
-        return ThreadStream(lambda ticket: self._enter(ticket, request), advance=self._turn if worker.is_here else None)
+        return ThreadStream(lambda ticket: self._enter(ticket, request), advance=self._step if worker.is_here else None)
 
     def streams(self, requests: Sequence[GenerationRequest]) -> list[ThreadStream]:
         """As the protocol says."""
-        worker.run(self._hold)
         opened: list[ThreadStream] = []
+        if not requests:
+            return opened
         try:
+            worker.run(self._hold)
             for request in requests:
                 opened.append(self.stream(request))  # noqa: PERF401 - what was opened before an error is closed
         except BaseException:
@@ -171,7 +177,7 @@ class TransformersEngine:
                 if time.monotonic() >= deadline:
                     raise
                 if worker.is_here:  # nobody else would make room
-                    self._turn()
+                    self._step()
                 else:
                     time.sleep(_RETRY_S)
 
@@ -241,7 +247,7 @@ class TransformersEngine:
         self._post_turn()
 
     def _hold(self) -> None:
-        """Take no step until those who enter together have entered."""
+        """Begin no batch until those who enter together have entered; one that runs goes on."""
         self._holders += 1
 
     def _release(self) -> None:
@@ -249,24 +255,26 @@ class TransformersEngine:
         self._post_turn()
 
     def _post_turn(self) -> None:
-        if self._batch.busy and not self._turn_posted and not self._holders:
+        if self._batch.busy and not self._turn_posted and (self._batch.running or not self._holders):
             self._turn_posted = True
             worker.post(self._turn)
 
     def _turn(self) -> None:
-        """One step of the batch, and what came of it to those who wait."""
         self._turn_posted = False
+        self._step()
+        self._post_turn()
+
+    def _step(self) -> None:
+        """One step of the batch, and what came of it to those who wait."""
         try:
             for progress in self._batch.step():
                 self._hand_out(progress)
-        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
-            failure = DecodingError(f"decoding failed: {type(error).__name__}; this is a fault of rose_guard's own")
-            failure.__cause__ = error
+        except BaseException as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
+            logger.error("decoding failed: %s\n%s", type(error).__name__, "".join(format_tb(error.__traceback__)))  # noqa: TRY400 - its message may hold text
             for _, ticket in self._replies.values():
-                ticket.fail(failure)
+                ticket.fail(_own_fault(error))
             self._batch.clear()
         self._replies = {g: entry for g, entry in self._replies.items() if not (g.finished or g.cancelled)}
-        self._post_turn()
 
     def _hand_out(self, progress: Progress) -> None:
         if progress.generation not in self._replies:  # nobody waits for it any more
@@ -274,10 +282,16 @@ class TransformersEngine:
         reply, ticket = self._replies[progress.generation]
         if progress.error is not None:
             ticket.fail(progress.error)
-        elif (delta := reply.push(progress.steps)) is not None:
+            return
+        try:
+            delta = reply.push(progress.steps)
+        except BaseException as error:  # noqa: BLE001 - this answer's fault alone
+            ticket.fail(_own_fault(error))
+            return
+        if delta is not None:
             ticket.give(delta)
-            if reply.finished:  # perhaps at a stop string, of which the generation knows nothing
-                progress.generation.cancelled = True
+        if reply.finished:  # perhaps at a stop string, of which the generation knows nothing
+            progress.generation.cancelled = True
 
     def _check_epoch(self) -> None:
         """After a fork, begin afresh: the steps that the parent posted are never done here."""
@@ -297,3 +311,8 @@ class TransformersEngine:
 def _embedded(dtype: str) -> TransformersEngine:
     model, tokenizer = embedded.load(dtype)
     return TransformersEngine(model, tokenizer, model_id=embedded.MODEL_ID)
+
+
+def _own_fault(error: BaseException) -> DecodingError:
+    """One for each who waits: an exception that is raised twice carries the frames of both."""
+    return DecodingError(f"decoding failed: {type(error).__name__}; this is a fault of rose_guard's own, see the log")

@@ -45,7 +45,7 @@ _SAMPLING = (
     "seed",
 )
 _DECODING = ("beta", "normalised", "logit_bias")
-_ANSWER = ("max_tokens", "stop", "n", "logprobs", "top_logprobs", "language", "expose")
+_ANSWER = ("max_tokens", "n", "logprobs", "top_logprobs", "language", "expose")
 
 
 class GuardedModel(BaseModel):
@@ -159,6 +159,9 @@ class GuardedModel(BaseModel):
         Raises:
             ModelLoadError: if either is missing; the message names the command that mends it.
         """
+        built = self._guard
+        if built is not None and self._unchanged():
+            return built
         return worker.run(self._built_guard)
 
     @property
@@ -180,12 +183,19 @@ class GuardedModel(BaseModel):
 
         Runs on the worker alone, so that it needs no lock and loads nothing twice.
         """
-        parts = (self.policy, self.classifier, self.engine, self.model, self.tokenizer, self.dtype)
-        if self._guard is None or any(now is not then for now, then in zip(parts, self._guard_parts, strict=True)):
+        if self._guard is None or not self._unchanged():
+            parts = self._parts()
             policy = loaded_policy(self.policy)
             self._guard = Guard(self._engine(), classifier=self._classifier(policy), policy=policy)
             self._guard_parts = parts
         return self._guard
+
+    def _parts(self) -> tuple[object, ...]:
+        return (self.policy, self.classifier, self.engine, self.model, self.tokenizer, self.dtype)
+
+    def _unchanged(self) -> bool:
+        """Whether the guard was built from the fields as they are."""
+        return all(now is then for now, then in zip(self._parts(), self._guard_parts, strict=True))
 
     def _engine(self) -> Engine:
         from rose_guard.engines.transformers import TransformersEngine
@@ -211,6 +221,8 @@ class GuardedModel(BaseModel):
         Raises:
             SettingsError: if a call names a setting that there is not.
         """
+        if isinstance(stop, str):
+            raise SettingsError("stop must be a list of texts; a text by itself would end the answer at each letter")
         call.pop("stream", None)  # LangChain's own, which it has acted on by now
         sampling = {name: call.pop(name, getattr(self, name)) for name in _SAMPLING}
         fixed = {name: getattr(self, name) for name in _DECODING}
@@ -251,12 +263,16 @@ class GuardedModel(BaseModel):
             "policy_digest": policy.digest if policy else None,
             "classifier": self.classifier.name if self.classifier else f"{EMBEDDED} of rose_guard {__version__}",
             **{name: getattr(self, name) for name in (*_SAMPLING, *_DECODING, *_ANSWER)},
+            # LangChain puts the call's stop strings under "stop", over what stands there.
+            "default_stop": self.stop,
         }
 
     @property
     def _model_name(self) -> str:
         """The engine's name for its model, also before the embedded one is loaded."""
-        if self.engine is None and self.model is None:
+        if self.engine is not None:
+            return self.engine.model_id
+        if self.model is None:
             return f"{EMBEDDED_MODEL_ID}:{self.dtype}"
         return self.guard.engine.model_id
 

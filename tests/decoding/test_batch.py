@@ -348,14 +348,19 @@ def test_what_a_failed_generation_left_in_the_cache_reaches_nobody(llama):
     assert tokens(steps[after[0]]) == alone(llama, [1, 2, 3], [[4] * 20])
 
 
-def test_a_grammar_that_fails_ends_its_own_answer_only(llama):
+class Panic(BaseException):
+    """What a library written in another language may raise."""
+
+
+@pytest.mark.parametrize("error", [KeyError, Panic])
+def test_a_grammar_that_fails_ends_its_own_answer_only(llama, error):
     def fail(generated):
-        raise KeyError("no such rule")
+        raise error("no such rule")
 
     broken, sound = generation_for(llama, [1, 2], [[3]], mask=fail), generation_for(llama, [4], [[5]])
     steps, errors = run(batch_for(llama), [broken, sound])
     assert set(errors) == {broken}
-    assert "KeyError" in str(errors[broken])
+    assert error.__name__ in str(errors[broken])
     assert tokens(steps[sound]) == alone(llama, [4], [[5]])
 
 
@@ -409,6 +414,17 @@ def test_log_probabilities_are_those_of_the_contrasted_scores(llama):
     expected = contrast(logits[0], [logits[1]], [0.5]).log_softmax(dim=-1)
     assert first.logprob == pytest.approx(expected[first.token_id].item(), abs=1e-4)
     assert [token for token, _ in first.top_logprobs] == expected.topk(3).indices.tolist()
+
+
+def test_impossible_tokens_have_no_log_probability(llama):
+    settings = RoseSettings(alpha=0.5, temperature=0.0)
+    steps = decode(llama, [1, 2], [[3]], settings=settings, max_new_tokens=4, mask=only(10, 11), logprobs=5)
+    assert all({token for token, _ in step.top_logprobs} == {10, 11} for step in steps)
+
+
+def test_the_grammars_choice_is_not_called_the_contrasts(llama):
+    steps = list(decode(llama, [1, 2], [[3]], settings=RoseSettings(alpha=0.5), max_new_tokens=6, mask=only(10)))
+    assert all(step.contrasted and not step.changed for step in steps)
 
 
 def counted(model, **penalties):

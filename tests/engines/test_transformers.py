@@ -17,6 +17,7 @@ from rose_guard import (
 )
 from rose_guard.decoding.batch_settings import BatchSettings
 from rose_guard.engines import Delta, Engine, GenerationRequest, ReversePrompt
+from rose_guard.engines.reply import Reply
 from rose_guard.engines.transformers import TransformersEngine
 from rose_guard.message import Message
 from tests.tiny import tiny_model, tiny_tokenizer
@@ -281,12 +282,37 @@ def test_a_fault_in_the_engine_itself_reaches_everyone_who_waits(tokenizer, soup
         raise RuntimeError("a fault of our own")
 
     monkeypatch.setattr(engine._batch, "step", fail)
-    streams = engine.streams([request(soup), request(soup)])
-    for stream in streams:
-        with pytest.raises(DecodingError, match="RuntimeError"):
+    raised = []
+    for stream in engine.streams([request(soup), request(soup)]):
+        with pytest.raises(DecodingError, match="RuntimeError") as caught:
             list(stream)
+        raised.append(caught.value)
+    # Each has its own: an exception raised twice would carry one user's frames to the other.
+    assert raised[0] is not raised[1]
+    assert all(error.__cause__ is None for error in raised)
     monkeypatch.undo()
     assert text_of(engine, request(soup))
+
+
+def test_an_answer_that_cannot_be_read_fails_alone(tokenizer, soup, monkeypatch):
+    engine = limited(tokenizer)
+    expected = text_of(engine, request(soup))
+    push = Reply.push
+
+    def fail(reply, steps):
+        if reply.generation.limit == 7:
+            raise OverflowError("out of range")
+        return push(reply, steps)
+
+    monkeypatch.setattr(Reply, "push", fail)
+    broken, sound = engine.streams([request(soup, max_new_tokens=7), request(soup)])
+    with pytest.raises(DecodingError, match="OverflowError"):
+        list(broken)
+    assert "".join(delta.text for delta in sound) == expected
+
+
+def test_no_requests_are_no_streams(tiny_engine):
+    assert tiny_engine.streams([]) == []
 
 
 def test_a_child_after_a_fork_decodes_afresh(tokenizer, soup):

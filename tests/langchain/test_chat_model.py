@@ -372,6 +372,21 @@ def test_log_probabilities_have_openais_shape_streamed_or_not(tiny_engine, alway
     assert [token["token"] for token in streamed] == [token["token"] for token in content]
 
 
+def test_the_cache_key_knows_the_stop_strings_of_model_and_call(tiny_engine):
+    """LangChain writes the call's stop over a parameter of that name."""
+    keys = {
+        ChatRose(engine=tiny_engine, policy=None, stop=own)._get_llm_string(stop=called)
+        for own in (None, ["x"])
+        for called in (None, ["y"])
+    }
+    assert len(keys) == 4
+
+
+def test_a_stop_string_that_is_no_list_is_refused(tiny_engine):
+    with pytest.raises(SettingsError, match="list"):
+        ChatRose(engine=tiny_engine, policy=None).invoke("Hi", stop="END")
+
+
 def test_a_call_cannot_bias_tokens(tiny_engine, always):
     """A caller who could would write the answer."""
     with pytest.raises(SettingsError, match="logit_bias"):
