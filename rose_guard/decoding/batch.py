@@ -16,7 +16,7 @@ import torch
 from rose_guard.decoding.batch_settings import BatchSettings
 from rose_guard.decoding.drafting import draft
 from rose_guard.decoding.free_memory import free_bytes
-from rose_guard.decoding.prefix_cache import SHARED, PrefixCache
+from rose_guard.decoding.prefix_cache import SHARED, SHORTEST, PrefixCache
 from rose_guard.decoding.step_cost import StepCost
 from rose_guard.errors import DecodingError, EngineOverloadedError
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from rose_guard.decoding.packed_runner import PackedRunner
     from rose_guard.decoding.serial_runner import SerialRunner
 
-_SHORTEST_PREFIX = 8
 _PREFILL_ALONE = 2
 
 
@@ -193,14 +192,14 @@ class Batch:
         self._read_shared(generation.branches)
         for branch in generation.branches:
             saved, length = self.prefixes.find(branch.prompt.ids[:-1], generation.options.owner)
-            if saved is not None and length >= _SHORTEST_PREFIX:
+            if saved is not None:
                 self._runner.load(branch.row, saved, length)
                 generation.counts.cached_tokens += length
 
     def _read_shared(self, branches: Iterable[Branch]) -> None:
         """Read the policy's part of prompts that is not known yet, so that later ones find it."""
         heads = {branch.prompt.ids[: branch.prompt.shared_tokens] for branch in branches}
-        missing = [ids for ids in heads if len(ids) >= _SHORTEST_PREFIX and not self.prefixes.holds(ids, SHARED)]
+        missing = [ids for ids in heads if len(ids) >= SHORTEST and not self.prefixes.holds(ids, SHARED)]
         rows: list[Any] = []
         try:
             rows += [self._runner.open(len(ids)) for ids in missing]
@@ -299,7 +298,7 @@ class Batch:
 
     def _keep(self, read: tuple[int, ...], owner: str, row: Any) -> None:
         """Keep what a row has read, where it is new and there is memory for a copy."""
-        if self.prefixes.holds(read, owner):
+        if len(read) < SHORTEST or self.prefixes.holds(read, owner):
             return
         try:
             self.prefixes.add(read, owner, self._runner.save(row, len(read)))

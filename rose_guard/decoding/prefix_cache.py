@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from rose_guard.decoding.kv_cache import SavedRow
 
+SHORTEST = 8
+"""Beginnings of fewer tokens are not worth the copying."""
 SHARED = None
 """Owner of what policies say; every principal may read it."""
 
@@ -60,8 +62,8 @@ class PrefixCache:
         )
 
     def find(self, ids: Sequence[int], owner: str | None) -> tuple[SavedRow | None, int]:
-        """The saved row that shares most of its beginning with these tokens, and how many they share."""
-        best, length = None, 0
+        """The saved row that shares most of its beginning with these tokens, and how many; None and 0 if too few."""
+        best, length = None, SHORTEST - 1
         for key in self._entries:
             if key[0] in (SHARED, owner) and (common := common_length(key[1], ids)) > length:
                 best, length = key, common

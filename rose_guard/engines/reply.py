@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from rose_guard.engines.engine import Contrast, Delta, Timing, TokenLogprob, Usage
@@ -62,7 +63,6 @@ class Reply:
     def _last(self, text: str, logprobs: tuple[TokenLogprob, ...], step: Step) -> Delta:
         self.finished = True
         text += self._stops.push(self._detokenizer.flush()) + self._stops.flush()
-        counts = self.generation.counts
         return Delta(
             text,
             finish_reason="length" if step.finish == "length" and not self._stops.found else "stop",
@@ -71,10 +71,7 @@ class Reply:
             timing=Timing(
                 seconds=time.perf_counter() - self._started,
                 first_token_s=self._first_token - self._started,
-                prompt_tokens=counts.prompt_tokens,
-                cached_tokens=counts.cached_tokens,
-                drafted_tokens=counts.drafted_tokens,
-                accepted_tokens=counts.accepted_tokens,
+                **asdict(self.generation.counts),
             ),
             index=self._index,
             logprobs=logprobs,

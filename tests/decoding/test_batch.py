@@ -11,6 +11,7 @@ from rose_guard import DecodingError, EngineOverloadedError, RoseSettings, Setti
 from rose_guard.decoding.batch import Batch
 from rose_guard.decoding.batch_settings import BatchSettings
 from rose_guard.decoding.branch import Prompt
+from rose_guard.decoding.chooser import _Penalties
 from rose_guard.decoding.generation import DecodingOptions, Generation
 from rose_guard.decoding.loop import decode, rose_generate
 from rose_guard.decoding.packed_runner import PackedRunner
@@ -250,10 +251,10 @@ def test_a_full_queue_refuses_and_what_waits_is_answered_in_order(llama):
     with pytest.raises(EngineOverloadedError, match="wait already"):
         batch.add(made[3])
     assert (batch.running, batch.waiting) == (1, 2)
-    order = []
+    answered = []
     while batch.busy:
-        order += [progress.generation for progress in batch.step() if progress.generation.finished]
-    assert order == made[1:3] if made[0].finished and made[0] not in order else made[:3]
+        answered += [progress.generation for progress in batch.step()]
+    assert [generation for generation in dict.fromkeys(answered) if generation is not made[0]] == made[1:3]
 
 
 def test_a_generation_starts_only_when_all_its_branches_fit_to_their_last_token(llama):
@@ -429,6 +430,13 @@ def test_the_grammars_choice_is_not_called_the_contrasts(llama):
 
 def counted(model, **penalties):
     return tokens(decode(model, [1, 2], [], settings=RoseSettings(alpha=0, **penalties), max_new_tokens=20))
+
+
+def test_presence_is_counted_once_and_frequency_each_time_over_the_answer_alone():
+    seen, scores = torch.tensor([[5, 5, 7, 9, 9, 9]]), torch.zeros(1, VOCABULARY)  # 5, 5 is the prompt
+    penalised = _Penalties(2, presence=0.5, frequency=0.25)(seen, scores)[0]
+    assert {i: penalised[i].item() for i in penalised.nonzero().flatten().tolist()} == {7: -0.75, 9: -1.25}
+    assert not scores.any()
 
 
 def test_penalties_and_bias_act_as_their_formulas_say(llama):
