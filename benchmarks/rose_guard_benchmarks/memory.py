@@ -15,7 +15,7 @@ import torch
 
 from rose_guard_benchmarks import workload
 from rose_guard_benchmarks.figure import Figure
-from rose_guard_benchmarks.subject import Subject, tokens_of
+from rose_guard_benchmarks.subject import Subject, engine, plain_engine, tokens_of
 
 _EMBEDDED = "embedded"
 
@@ -39,7 +39,9 @@ def _measure(side: str, model_id: str | None, dtype: str, device: str, tokens: i
 
 
 def _one_side(side: str, model_id: str, dtype: str, device: str, tokens: int) -> dict[str, Any]:
-    subject = Subject.load(None if model_id == _EMBEDDED else model_id, dtype, device, None)
+    load = plain_engine if side == "plain" else engine
+    held = load(None if model_id == _EMBEDDED else model_id, dtype, device)
+    subject = Subject(held, held.hf_model, None)
     conversations = [workload.question(text) for text in workload.CHAT]
     _forget_peak(device)
     if side == "plain":

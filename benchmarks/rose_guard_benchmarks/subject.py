@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from rose_guard.decoding.batch_settings import BatchSettings
 from rose_guard.decoding.settings import RoseSettings
 from rose_guard.engines import embedded
 from rose_guard.engines.engine import GenerationRequest, ReversePrompt
@@ -16,6 +17,8 @@ from rose_guard.policy.policy import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from transformers import PreTrainedModel
 
     from rose_guard.engines.engine import Delta
     from rose_guard.message import Message
@@ -30,11 +33,15 @@ class Subject:
 
     Args:
         engine: holds the model.
+        plain_model: the same model as transformers loads it, its layers untouched.
         classifier: scores prompts where the whole guard is measured; None where it is not.
     """
 
-    def __init__(self, engine: TransformersEngine, classifier: RiskClassifier | None) -> None:
+    def __init__(
+        self, engine: TransformersEngine, plain_model: PreTrainedModel, classifier: RiskClassifier | None
+    ) -> None:
         self.engine = engine
+        self._plain_model = plain_model
         self.dtype = str(engine.hf_model.dtype).removeprefix("torch.")
         policy = Policy.default()
         self._safe, self._reverse = policy.safe_prompt("generic"), policy.reverse_prompt("generic")
@@ -42,12 +49,8 @@ class Subject:
 
     @classmethod
     def load(cls, model_id: str | None, dtype: str, device: str, classifier: RiskClassifier | None) -> Subject:
-        """A model by hub id or folder, or the embedded one, on a device."""
-        if model_id is not None:
-            return cls(TransformersEngine.from_pretrained(model_id, dtype=dtype, device_map=device), classifier)
-        model, tokenizer = embedded.load(dtype)
-        untyped: Any = model
-        return cls(TransformersEngine(untyped.to(device), tokenizer, model_id=embedded.MODEL_ID), classifier)
+        """A model by hub id or folder, or the embedded one, on a device; loaded once for each side."""
+        return cls(engine(model_id, dtype, device), plain_engine(model_id, dtype, device).hf_model, classifier)
 
     def reverse_tokens(self, conversation: tuple[Message, ...]) -> int:
         """Tokens that the reverse branch reads before the answer."""
@@ -62,7 +65,7 @@ class Subject:
 
     def cfg(self, conversation: tuple[Message, ...], max_new_tokens: int) -> int:
         """Tokens that ``model.generate`` gives with ``guidance_scale``, which are ROSE's when greedy."""
-        device = self.engine.hf_model.device
+        device = self._plain_model.device
         negative = torch.tensor([self._encode(conversation, self._reverse)], device=device)
         options = {
             "guidance_scale": 1 / (1 - ALPHA),
@@ -103,7 +106,7 @@ class Subject:
         return self.engine.encode(conversation, lead)
 
     def _generate(self, prompts: list[list[int]], max_new_tokens: int, options: dict[str, Any]) -> int:
-        model: Any = self.engine.hf_model
+        model: Any = self._plain_model
         longest = max(len(ids) for ids in prompts)
         pad = self.engine.hf_tokenizer.pad_token_id or 0
         ids = torch.tensor([[pad] * (longest - len(p)) + p for p in prompts], device=model.device)
@@ -113,6 +116,23 @@ class Subject:
         )
         ends = _as_set(model.generation_config.eos_token_id)
         return sum(_length(row, ends) for row in output[:, longest:].tolist())
+
+
+def engine(model_id: str | None, dtype: str, device: str) -> TransformersEngine:
+    """The engine as a user gets it."""
+    if model_id is not None:
+        return TransformersEngine.from_pretrained(model_id, dtype=dtype, device_map=device)
+    return TransformersEngine.embedded(dtype=dtype) if device == "cpu" else plain_engine(None, dtype, device)
+
+
+def plain_engine(model_id: str | None, dtype: str, device: str) -> TransformersEngine:
+    """An engine around a model whose own layers stay as they are."""
+    settings = BatchSettings(pack_weights=False)
+    if model_id is not None:
+        return TransformersEngine.from_pretrained(model_id, dtype=dtype, device_map=device, settings=settings)
+    model, tokenizer = embedded.load(dtype)
+    untyped: Any = model
+    return TransformersEngine(untyped.to(device), tokenizer, model_id=embedded.MODEL_ID, settings=settings)
 
 
 def tokens_of(delta: Delta) -> int:

@@ -157,9 +157,11 @@ class Batch:
 
     def _admit(self) -> list[Progress]:
         """Give places to those that wait, in their order, while there is room."""
-        failed = []
-        while self._waiting and self._fits([self._waiting[0]]):
-            generation = self._waiting.popleft()
+        failed, admitted = [], []
+        while self._waiting and self._fits([*admitted, self._waiting[0]]):
+            admitted.append(self._waiting.popleft())
+        self._runner.reserve([tokens for generation in admitted for tokens in generation.tokens])
+        for generation in admitted:
             self._running.append(generation)
             try:
                 self._open(generation)
@@ -185,8 +187,8 @@ class Batch:
 
     def _open(self, generation: Generation) -> None:
         """Make a row for each branch, beginning with what is known of its prompt."""
-        for branch in generation.branches:
-            branch.row = self._runner.open(len(branch.prompt.ids) + generation.limit)
+        for branch, tokens in zip(generation.branches, generation.tokens, strict=True):
+            branch.row = self._runner.open(tokens)
         if not self.settings.prefix_cache_bytes or not self._runner.packs:
             return
         self._read_shared(generation.branches)

@@ -34,11 +34,11 @@ def contrast(
     Returns:
         Scores of the same shape. With no reverse branch and no mask they are the positive logits.
     """
-    scores = positive_logits.clone()
+    scores = positive_logits
     for logits, alpha in zip(reverse_logits, alphas, strict=True):
-        scores -= alpha * logits
+        scores = scores - alpha * logits
     if normalised:
-        scores /= 1.0 - math.fsum(alphas)
+        scores = scores / (1.0 - math.fsum(alphas))
     if allowed is not None:
         positive_logits = positive_logits.masked_fill(~allowed, -math.inf)
         scores = scores.masked_fill(~allowed, -math.inf)

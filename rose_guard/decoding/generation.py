@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from rose_guard.decoding.branch import Branch, Prompt, finite_logits
-from rose_guard.decoding.chooser import TokenChooser
+from rose_guard.decoding.chooser import TokenChooser, best_token
 from rose_guard.decoding.contrast import contrast
 from rose_guard.decoding.lookup import PromptLookup
 from rose_guard.decoding.settings import SAMPLING_BETA, RoseSettings
@@ -201,7 +201,7 @@ class Generation:
         return Step(
             token_id,
             contrasted=strength > 0.0,
-            changed=strength > 0.0 and bool(scores.argmax() != plain.argmax()),
+            changed=strength > 0.0 and best_token(scores) != best_token(plain),
             finish="stop" if stopped else ("length" if len(self.generated) == self.limit else None),
             logprob=logprob,
             top_logprobs=top,

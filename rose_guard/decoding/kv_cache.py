@@ -7,12 +7,15 @@ tensor per layer, of which attention reads the leading part as it is.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from transformers import Cache
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from torch import Tensor
 
     from rose_guard.decoding.plan import Plan
@@ -78,6 +81,11 @@ class Pool:
         self._slots = 0
         self._clean = 0  # places of every slot that hold a token or zero
 
+    def reserve(self, rows: int) -> None:
+        """Make room for so many more rows at once."""
+        if len(self.rows) + rows > self._slots:
+            self._grow(len(self.rows) + rows)
+
     def open(self) -> Row:
         """A new, empty row."""
         if len(self.rows) == self._slots:
@@ -134,16 +142,23 @@ class KVCache(Cache):
         self._pools: dict[int, Pool] = {}
         self.plan: Plan | None = None
 
+    def reserve(self, rows: Iterable[int]) -> None:
+        """Make room for rows that are about to be opened, given how many tokens each must hold."""
+        for capacity, count in Counter(map(pool_capacity, rows)).items():
+            self._pool(capacity).reserve(count)
+
     def open(self, tokens: int) -> Row:
         """A row that can hold so many tokens."""
-        capacity = pool_capacity(tokens)
-        return self._pools.setdefault(capacity, Pool(capacity)).open()
+        return self._pool(pool_capacity(tokens)).open()
 
     def close(self, row: Row) -> None:
         """Free a row; an empty pool gives its memory back."""
         row.pool.close(row)
         if not row.pool.rows:
             del self._pools[row.pool.capacity]
+
+    def _pool(self, capacity: int) -> Pool:
+        return self._pools.setdefault(capacity, Pool(capacity))
 
     def save(self, row: Row, tokens: int) -> SavedRow:
         """A copy of a row's first tokens."""

@@ -61,6 +61,10 @@ class PackedRunner:
         """As the protocol says."""
         return pool_capacity(tokens) * self.bytes_per_token
 
+    def reserve(self, rows: Sequence[int]) -> None:
+        """As the protocol says."""
+        self._cache.reserve(rows)
+
     def open(self, tokens: int) -> Row:
         """As the protocol says."""
         return self._cache.open(tokens)

@@ -39,6 +39,10 @@ class Runner(Protocol):
         """Memory that a row for at most so many tokens takes; 0 where that is not known."""
         ...
 
+    def reserve(self, rows: Sequence[int]) -> None:
+        """Make room at once for rows that are about to be opened, given how many tokens each must hold."""
+        ...
+
     def open(self, tokens: int) -> Any:
         """An empty row for at most so many tokens."""
         ...

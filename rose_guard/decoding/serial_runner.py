@@ -40,6 +40,9 @@ class SerialRunner:
         """As the protocol says."""
         return 0
 
+    def reserve(self, rows: Sequence[int]) -> None:
+        """As the protocol says; the cache grows by itself."""
+
     def open(self, tokens: int) -> SerialRow:  # noqa: ARG002 - the cache grows by itself
         """As the protocol says."""
         return SerialRow(DynamicCache(config=self._model.config))

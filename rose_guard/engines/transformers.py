@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from rose_guard.decoding.batch import Batch
 from rose_guard.decoding.branch import Prompt
+from rose_guard.decoding.batch_settings import BatchSettings
 from rose_guard.decoding.generation import DecodingOptions, Generation
+from rose_guard.decoding.packed_linear import pack_linears
 from rose_guard.decoding.runner import runner_for
 from rose_guard.engines import embedded
 from rose_guard.engines.prompt import ChatPrompt
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from rose_guard.decoding.batch import Progress
-    from rose_guard.decoding.batch_settings import BatchSettings
     from rose_guard.engines.engine import GenerationRequest
     from rose_guard.message import Message
 
@@ -52,7 +53,8 @@ class TransformersEngine:
     """Runs a causal language model of transformers with a chat template.
 
     Args:
-        model: the loaded model; it is put into evaluation mode, and otherwise left as it is.
+        model: the loaded model; it is put into evaluation mode, and otherwise left as it is unless the settings say to
+            pack its weights.
         tokenizer: its tokenizer.
         model_id: a name for metadata; the model's own unless given.
         settings: how many requests may run and wait, and how much memory they may take.
@@ -73,6 +75,8 @@ class TransformersEngine:
         model.train(mode=False)
         self.hf_tokenizer = tokenizer
         self._prompt = ChatPrompt(tokenizer)
+        if settings is not None and settings.pack_weights:
+            worker.run(pack_linears, model)
         self._batch = Batch(worker.run(runner_for, model), model.device, model.dtype, settings)
         self._replies: dict[Generation, tuple[Reply, Ticket]] = {}
         self._turn_posted, self._holders = False, 0
@@ -116,7 +120,7 @@ class TransformersEngine:
                 f"cannot load {str(id_or_path)!r}: {reason}; give a folder or a reachable hub id of a causal language "
                 f"model with safetensors, or use ChatRose() for the embedded model"
             ) from error
-        return cls(model, tokenizer, model_id=str(id_or_path), settings=settings)
+        return cls(model, tokenizer, model_id=str(id_or_path), settings=_of_own_model(settings))
 
     @property
     def model_id(self) -> str:
@@ -310,7 +314,13 @@ class TransformersEngine:
 @cache
 def _embedded(dtype: str) -> TransformersEngine:
     model, tokenizer = embedded.load(dtype)
-    return TransformersEngine(model, tokenizer, model_id=embedded.MODEL_ID)
+    return TransformersEngine(model, tokenizer, model_id=embedded.MODEL_ID, settings=_of_own_model(None))
+
+
+def _of_own_model(settings: BatchSettings | None) -> BatchSettings:
+    """Settings for a model that nobody else holds: its weights may be packed."""
+    settings = settings or BatchSettings()
+    return settings.model_copy(update={"pack_weights": True}) if settings.pack_weights is None else settings
 
 
 def _own_fault(error: BaseException) -> DecodingError:

@@ -17,7 +17,7 @@ from tests.tiny import tiny_model
 @pytest.fixture(scope="module")
 def subject(tokenizer):
     engine = TransformersEngine(tiny_model(len(tokenizer), context=16384), tokenizer, model_id="tiny")
-    return Subject(engine, FakeClassifier())
+    return Subject(engine, engine.hf_model, FakeClassifier())
 
 
 @pytest.mark.parametrize("name", FIGURES)
