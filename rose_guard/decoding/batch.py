@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from rose_guard.decoding.batch_settings import BatchSettings
+from rose_guard.decoding.continuation import continuation_logprobs
 from rose_guard.decoding.drafting import draft
 from rose_guard.decoding.free_memory import free_bytes
 from rose_guard.decoding.prefix_cache import SHARED, SHORTEST, PrefixCache
@@ -21,7 +22,7 @@ from rose_guard.decoding.step_cost import StepCost
 from rose_guard.errors import DecodingError, EngineOverloadedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from rose_guard.decoding.branch import Branch
     from rose_guard.decoding.generation import Generation, Step
@@ -128,6 +129,10 @@ class Batch:
             )
         self._waiting.append(generation)
 
+    def logprobs(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> list[float]:
+        """Log-likelihoods of continuations of a prompt, beside what runs; see :func:`continuation_logprobs`."""
+        return continuation_logprobs(self._runner, prompt, continuations)
+
     @torch.inference_mode()
     def clear(self) -> None:
         """Drop every generation."""
@@ -157,7 +162,8 @@ class Batch:
 
     def _admit(self) -> list[Progress]:
         """Give places to those that wait, in their order, while there is room."""
-        failed, admitted = [], []
+        failed: list[Progress] = []
+        admitted: list[Generation] = []
         while self._waiting and self._fits([*admitted, self._waiting[0]]):
             admitted.append(self._waiting.popleft())
         self._runner.reserve([tokens for generation in admitted for tokens in generation.tokens])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import torch
@@ -46,14 +48,14 @@ class PackedLinear(nn.Module):
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:  # noqa: FBT001
         destination[f"{prefix}weight"] = self.weight
-        super()._save_to_state_dict(destination, prefix, keep_vars)  # type: ignore[no-untyped-call]
+        super()._save_to_state_dict(destination, prefix, keep_vars)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> PackedLinear:
         """A module of its own with the same tensors: a packed one cannot be copied, and nobody changes it."""
         other = type(self).__new__(type(self))
         nn.Module.__init__(other)
         other.in_features, other.out_features = self.in_features, self.out_features
-        other.bias, other._packed = self.bias, self._packed
+        other.bias, other._packed = self.bias, self._packed  # noqa: SLF001 - its own
         memo[id(self)] = other
         return other
 
@@ -70,6 +72,7 @@ def pack_linears(model: nn.Module) -> None:
         for name, child in module.named_children():
             if _packable(child) and users[id(child.weight)] == 1:
                 setattr(module, name, PackedLinear(child))
+    _return_freed_memory()
 
 
 def _packable(module: nn.Module) -> TypeGuard[nn.Linear]:
@@ -77,6 +80,12 @@ def _packable(module: nn.Module) -> TypeGuard[nn.Linear]:
     if type(module) is not nn.Linear or "forward" in vars(module):
         return False
     return module.weight.device.type == "cpu" and module.weight.dtype == torch.bfloat16
+
+
+def _return_freed_memory() -> None:
+    """Weights are loaded on several threads, and glibc keeps what was freed of each thread's memory for that thread."""
+    with suppress(OSError, TypeError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _has_kernels() -> bool:

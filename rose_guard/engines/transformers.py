@@ -11,8 +11,8 @@ from traceback import format_tb
 from typing import TYPE_CHECKING, Any
 
 from rose_guard.decoding.batch import Batch
-from rose_guard.decoding.branch import Prompt
 from rose_guard.decoding.batch_settings import BatchSettings
+from rose_guard.decoding.branch import Prompt
 from rose_guard.decoding.generation import DecodingOptions, Generation
 from rose_guard.decoding.packed_linear import pack_linears
 from rose_guard.decoding.runner import runner_for
@@ -22,7 +22,7 @@ from rose_guard.engines.reply import Reply
 from rose_guard.engines.stats import EngineStats
 from rose_guard.engines.ticket import LoopStream, ThreadStream, Ticket
 from rose_guard.engines.worker import worker
-from rose_guard.errors import DecodingError, EngineOverloadedError, InputError, ModelLoadError
+from rose_guard.errors import ContextLengthError, DecodingError, EngineOverloadedError, InputError, ModelLoadError
 from rose_guard.message import check_conversation
 
 if TYPE_CHECKING:
@@ -169,6 +169,33 @@ class TransformersEngine:
     def token_ids(self, text: str) -> list[int]:
         """As the protocol says."""
         return worker.run(self._prompt.token_ids, text)
+
+    def label_logprobs(self, prompt: Sequence[Message], labels: Sequence[str]) -> list[float]:
+        """Log-likelihood of each label as the assistant's whole answer, so that the served model can judge by itself.
+
+        Args:
+            prompt: a conversation to answer.
+            labels: answers, each complete.
+
+        Returns:
+            For each label the natural logarithm of its likelihood, summed over its tokens and the one that ends the
+            turn.
+
+        Raises:
+            ContextLengthError: if the prompt and the longest label do not fit the model's context.
+            DecodingError: if a forward pass fails.
+        """
+        return worker.run(self._label_logprobs, prompt, labels)
+
+    def _label_logprobs(self, prompt: Sequence[Message], labels: Sequence[str]) -> list[float]:
+        ids = self._prompt.encode(prompt)
+        end = [] if self.hf_tokenizer.eos_token_id is None else [self.hf_tokenizer.eos_token_id]
+        continuations = [[*self._prompt.token_ids(label), *end] for label in labels]
+        longest = len(ids) + max(map(len, continuations))
+        context = getattr(self.hf_model.config.get_text_config(), "max_position_embeddings", None) or longest
+        if longest > context:
+            raise ContextLengthError(longest, context)
+        return self._batch.logprobs(ids, continuations)
 
     def _enter(self, ticket: Ticket, request: GenerationRequest) -> None:
         """Begin a request, waiting for a place in the queue as long as the settings allow."""
