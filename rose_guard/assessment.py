@@ -22,11 +22,14 @@ class Span:
         message: index of the message in the conversation.
         start: first character of the span in that message's content.
         end: one past its last character; 0 where the message's name gave the score, not its content.
+        view: how it was read: ``written``, or what was undone to read it, such as ``base64`` or ``unicode+letters``, or
+            ``turns`` for turns read together, of which the span names the last.
     """
 
     message: int
     start: int
     end: int
+    view: str = "written"
 
 
 @dataclass(frozen=True, slots=True)

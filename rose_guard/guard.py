@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ from rose_guard.engines.worker import worker
 from rose_guard.errors import ClassifierError, PolicyViolation, SettingsError
 from rose_guard.message import Message, check_conversation, digest
 from rose_guard.policy.decision import Decision
+from rose_guard.risk.classifier import Classifier
+from rose_guard.risk.deadline import deadline
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Sequence
@@ -219,7 +221,7 @@ class Guard:
     def _answer_together(
         self, conversations: Sequence[tuple[Message, ...]], options: GenerationOptions
     ) -> Iterator[list[Answer]]:
-        decisions = [self.decide(messages) for messages in conversations]
+        decisions = self._decide_together(conversations)
         planned = [self._plan(*judged, options) for judged in zip(conversations, decisions, strict=True)]
         streams = iter(self.engine.streams([plan for plan in planned if isinstance(plan, GenerationRequest)]))
         opened = [next(streams) if isinstance(plan, GenerationRequest) else plan for plan in planned]
@@ -230,6 +232,14 @@ class Guard:
             for deltas in opened:
                 _close(deltas)
 
+    def _decide_together(self, conversations: Sequence[tuple[Message, ...]]) -> list[Decision]:
+        for messages in conversations:
+            check_conversation(messages)
+        if not self._needs_scores:
+            return [self._decide(messages, None) for messages in conversations]
+        assessed = worker.run(self._assess_many, conversations)
+        return [self._decide(*judged) for judged in zip(conversations, assessed, strict=True)]
+
     @property
     def _needs_scores(self) -> bool:
         return self.policy is not None and self.policy.ungated is None
@@ -237,13 +247,24 @@ class Guard:
     def _assess(self, messages: Sequence[Message]) -> RiskAssessment | str:
         """The scores, or why there are none; whatever a classifier raises must not pass for harmless."""
         assert self.classifier is not None
+        assert self.policy is not None
         try:
-            assessment = self.classifier.classify(messages)
-            return (
-                assessment if isinstance(assessment, RiskAssessment) else f"no assessment from {self.classifier.name}"
-            )
+            with deadline(self.policy.scoring_time(_characters(messages))):
+                assessment = self.classifier.classify(messages)
         except Exception as error:  # noqa: BLE001 - becomes the policy's on_error action, with its reason
             return str(error) if isinstance(error, ClassifierError) else type(error).__name__
+        return assessment if isinstance(assessment, RiskAssessment) else f"no assessment from {self.classifier.name}"
+
+    def _assess_many(self, conversations: Sequence[Sequence[Message]]) -> list[RiskAssessment | str]:
+        """As :meth:`_assess`, in one go where the classifier can; where that fails, each by itself."""
+        assert self.policy is not None
+        if isinstance(self.classifier, Classifier) and len(conversations) > 1:
+            seconds = self.policy.scoring_time(sum(map(_characters, conversations)))
+            with suppress(Exception), deadline(seconds):
+                together = self.classifier.classify_many(conversations)
+                if len(together) == len(conversations) and all(isinstance(a, RiskAssessment) for a in together):
+                    return list(together)
+        return [self._assess(messages) for messages in conversations]
 
     def _decide(self, messages: Sequence[Message], assessed: RiskAssessment | str | None) -> Decision:
         judged = digest(messages)
@@ -302,6 +323,10 @@ def _contrasted(settings: RoseSettings, decision: Decision) -> RoseSettings:
     """A caller's settings with the contrast that was decided; without a horizon there is none for a schedule."""
     schedule = settings.schedule if decision.horizon is not None else "constant"
     return settings.updated(alpha=decision.alpha, horizon=decision.horizon, schedule=schedule)
+
+
+def _characters(messages: Sequence[Message]) -> int:
+    return sum(len(message.content) + len(message.name or "") for message in messages)
 
 
 def _close(deltas: DeltaStream | list[Delta]) -> None:

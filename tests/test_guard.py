@@ -1,6 +1,7 @@
 """Laws of the guard: where classifier, policy and engine meet, nothing slips through."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -17,6 +18,7 @@ from rose_guard import (
 from rose_guard.engines import Contrast, Delta, Timing, Usage
 from rose_guard.guard import GenerationOptions
 from rose_guard.message import digest
+from rose_guard.risk.classifier import Classifier
 from rose_guard.taxonomy import ATTACKS, HAZARDS
 
 HI = [Message("user", "Hi")]
@@ -153,6 +155,66 @@ def test_a_classifier_that_returns_no_assessment_never_leads_to_allow(returned):
 
     guard = Guard(FakeEngine(), classifier=Sloppy(), policy=Policy.default())
     assert guard.decide(HI).action == "refuse"
+
+
+def test_a_classifier_that_is_late_is_a_failure_too():
+    class Slow(FakeClassifier):
+        def classify(self, messages):
+            time.sleep(0.05)
+            return super().classify(messages)
+
+    policy = Policy.from_yaml("version: 1\nclassifier: {timeout_s: 0.01}")
+    decision = Guard(FakeEngine(), classifier=Slow(), policy=policy).decide(HI)
+    assert decision.action == "refuse"
+    assert "timeout_s" in decision.reason
+
+
+def test_the_time_for_scoring_grows_with_the_text():
+    policy = Policy.from_yaml("version: 1\nclassifier: {timeout_s: 0.5}")
+    assert policy.scoring_time(0) == 0.5
+    assert policy.scoring_time(10_000) == pytest.approx(5.5)
+
+
+class Together(Classifier):
+    """Scores many in one call, and remembers how many."""
+
+    name = "together"
+
+    def __init__(self, fault=None):
+        self.calls, self.fault = [], fault
+
+    def assess(self, messages):
+        self.calls.append(1)
+        if self.fault and messages[-1].content == "bad":
+            raise self.fault
+        return FakeClassifier().classify(messages)
+
+    def assess_many(self, conversations):
+        found = super().assess_many(conversations)
+        self.calls = [len(conversations)]
+        return found
+
+
+def test_many_conversations_are_scored_in_one_call():
+    guard = Guard(FakeEngine(), classifier=Together(), policy=Policy.default())
+    assert [answers[0].text for answers in guard.answers([HI, HI, HI])] == ["one two three"] * 3
+    assert guard.classifier.calls == [3]
+
+
+@pytest.mark.parametrize("fault", [ClassifierError("no"), RuntimeError()])
+def test_one_that_cannot_be_scored_leaves_the_others_as_they_are(fault):
+    guard = Guard(FakeEngine(), classifier=Together(fault), policy=Policy.default())
+    actions = [answers[0].decision.action for answers in guard.answers([HI, [Message("user", "bad")], HI])]
+    assert actions == ["allow", "refuse", "allow"]
+
+
+def test_a_batch_with_too_few_assessments_is_scored_one_by_one():
+    class Short(Together):
+        def assess_many(self, conversations):
+            return super().assess_many(conversations)[1:]
+
+    guard = Guard(FakeEngine(), classifier=Short(), policy=Policy.default())
+    assert len(guard.answers([HI, HI])) == 2
 
 
 def test_a_gated_policy_without_a_classifier_is_refused():

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console, RenderableType
 from rich.live import Live
+from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from rose_guard.assessment import RiskAssessment
     from rose_guard.errors import PolicyViolation
@@ -38,6 +39,13 @@ class Screen:
             return
         with self._err.status(what):
             yield
+
+    @contextmanager
+    def progress(self, what: str) -> Iterator[Callable[[int, int], None]]:
+        """A bar on a terminal; what is given takes how much is done, and of how much."""
+        with Progress(console=self._err, disable=not self._err.is_terminal, transient=True) as bar:
+            task = bar.add_task(what, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
 
     def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Rows under their heads."""

@@ -1,11 +1,25 @@
-"""``rose-guard train-classifier``: train the embedded classifier's head."""
+"""``rose-guard train-classifier``: train the embedded classifier."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from rose_guard.cli.screen import Screen
+    from rose_guard.risk.corpus import Example
+    from rose_guard.risk.encoder_delta import EncoderDelta
+    from rose_guard.risk.report import Report
+
+
+class Tuning(StrEnum):
+    """What the embedder is tuned on."""
+
+    ALL = "all"
+    OWN = "own"
 
 
 def train_classifier(
@@ -17,33 +31,90 @@ def train_classifier(
     public: Annotated[
         Path | None, typer.Option(help="Folder of public prompt sets as JSON lines; those it holds are used.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where to write the head.")] = Path("head.safetensors"),
+    measure: Annotated[
+        list[Path] | None, typer.Option(help="Examples in the same form that are measured on and never trained on.")
+    ] = None,
+    tune_encoder: Annotated[
+        Tuning | None,
+        typer.Option(help="Tune the sentence embedder too, on all examples or the project's own; half an hour."),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="Where to write the head; MODEL_CARD.md and encoder.safetensors go beside it.")
+    ] = Path("head.safetensors"),
 ) -> None:
-    """Train a head on the project's own examples, public sets and yours; print what it flags in each."""
-    from rich.console import Console
-    from rich.table import Table
-
+    """Train on the project's own examples, public sets and yours; print what the classifier flags in each."""
     from rose_guard.cli.screen import Screen
     from rose_guard.risk import corpus, training
+    from rose_guard.risk.embedded import shipped_encoder
     from rose_guard.risk.embedder import SentenceEmbedder
+    from rose_guard.risk.model_card import model_card
+    from rose_guard.risk.report import measure as measured
 
-    examples = list(corpus.own_examples())
+    singles = list(corpus.ordinary_prompts())
     if public is not None:
-        examples += corpus.public_examples(public)
+        singles += corpus.public_examples(public)
     for path in labelled or ():
-        examples += corpus.labelled_examples(path)
+        singles += corpus.labelled_examples(path)
+    for path in measure or ():
+        singles += corpus.labelled_examples(path, split="test")
+    pairs = [*corpus.contrast_pairs(), *corpus.attack_pairs()]
+    examples = [*(side for pair in pairs for side in pair), *singles]
     screen = Screen()
+    if tune_encoder is not None:
+        taught = [example for example in singles if tune_encoder is Tuning.ALL or example.origin == "own"]
+        delta = _tuned(pairs, taught, screen)
+        delta.save(out.with_name("encoder.safetensors"))
+    else:
+        delta = shipped_encoder()
+    embedder = SentenceEmbedder(delta)
     with screen.busy(f"Embedding {len(examples)} prompts …"):
-        embeddings = training.embed(examples, SentenceEmbedder())
-    with screen.busy("Training …"):
-        head = training.train(examples, embeddings)
+        embeddings = training.embed(examples, embedder)
+    with screen.busy("Training and measuring …"):
+        head = training.train(examples, embeddings, embedder.version)
+        report = measured(head, examples, embeddings, leave_out=tune_encoder is Tuning.OWN)
     head.save(out)
+    out.with_name("MODEL_CARD.md").write_text(
+        model_card(head, examples, report, tuned=tune_encoder is not None), encoding="utf-8"
+    )
+    _show(screen, report)
+    typer.echo(f"head {head.version} written to {out}, its model card beside it")
 
-    table = Table("source", "examples", "trained on", "flagged", title=f"head {head.version}")
-    report = training.measure(head, examples, embeddings)
-    for found in report.sources:
-        table.add_row(found.source, str(found.examples), "yes" if found.trained_on else "no", f"{found.flagged:.3f}")
-    Console().print(table)
-    typer.echo(f"never trained on: area under the ROC curve {report.auroc:.3f}, ", nl=False)
-    typer.echo(f"hazard named right {report.hazard_accuracy:.3f}")
-    typer.echo(f"written to {out}")
+
+def _tuned(pairs: list[tuple[Example, Example]], singles: list[Example], screen: Screen) -> EncoderDelta:
+    from rose_guard.risk.embedder import SentenceEmbedder
+    from rose_guard.risk.encoder_delta import EncoderDelta
+    from rose_guard.risk.tuning import TuningSettings, tune
+
+    embedder = SentenceEmbedder()
+    before = {name: tensor.clone() for name, tensor in embedder.model.state_dict().items()}
+    with screen.progress("Tuning the encoder …") as advance:
+        tune(
+            embedder,
+            [pair for pair in pairs if pair[0].split == "train"],
+            [example for example in singles if example.split == "train"],
+            TuningSettings(),
+            report=lambda done, steps, _: advance(done, steps),
+        )
+    return EncoderDelta.between(before, embedder.model.state_dict())
+
+
+def _show(screen: Screen, report: Report) -> None:
+    from rose_guard.risk.model_card import source_rows
+
+    screen.table(
+        ("source", "kind", "examples", "trained on", f"flagged at {report.threshold}", "right hazard"),
+        source_rows(report),
+    )
+    screen.table(
+        ("hazard, held out", "examples", "AUROC", "threshold", "recall", "named"),
+        (
+            (h.hazard, str(h.examples), *(f"{value:.2f}" for value in (h.auroc, h.threshold, h.recall, h.named)))
+            for h in report.hazards
+        ),
+    )
+    typer.echo(f"never trained on: area under the ROC curve {report.auroc}")
+    typer.echo(f"calibration error {report.calibration}")
+    for source, value in report.look_alikes.items():
+        typer.echo(f"{source}: area under the ROC curve {value}")
+    for (bad, good), area in report.left_out.items():
+        typer.echo(f"trained without {bad} and {good}: area under the ROC curve {area:.3f}")

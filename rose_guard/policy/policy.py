@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 MAX_STEERING_HAZARDS = 2
 FALLBACK_LANGUAGE = "en"
+TIMEOUT_CHARACTERS = 1000.0
+"""A text of this length has twice the time of an empty one."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Policy:
         messages: by id, then language.
         max_total_alpha: ceiling of a decision's total alpha.
         classifier: name of the classifier it is written for.
-        on_error: the action when the classifier fails.
+        on_error: the action when the classifier fails or is late.
+        timeout_s: how long scoring a short conversation may take, in seconds; None sets no limit.
         ungated: steer every conversation with this band, whatever its risk; for comparisons and tests.
     """
 
@@ -51,6 +54,7 @@ class Policy:
     max_total_alpha: float
     classifier: str
     on_error: Action
+    timeout_s: float | None = None
     ungated: Band | None = None
 
     def __post_init__(self) -> None:
@@ -155,6 +159,10 @@ class Policy:
             attacks=tuple(label for label, _, _ in firing if label in ATTACKS),
             assessment=assessment,
         )
+
+    def scoring_time(self, characters: int) -> float | None:
+        """How long scoring so many characters may take, in seconds: ``timeout_s · (1 + characters / 1000)``."""
+        return None if self.timeout_s is None else self.timeout_s * (1.0 + characters / TIMEOUT_CHARACTERS)
 
     def decide_unscored(self, why: str, messages_digest: str) -> Decision:
         """The decision where the classifier failed: what ``classifier.on_error`` says, never ``allow``."""

@@ -29,6 +29,7 @@ class Resolved(TypedDict):
     messages: dict[str, Mapping[str, str]]
     max_total_alpha: float
     classifier: str
+    timeout_s: float
     on_error: Action
 
 
@@ -51,6 +52,7 @@ def resolve(document: PolicyDocument, base: Policy | None) -> Resolved:
         messages={**(base.messages if base else {}), **file.messages},
         max_total_alpha=file.max_total_alpha,
         classifier=file.classifier.name,
+        timeout_s=file.classifier.timeout_s,
         on_error=file.classifier.on_error,
     )
     complaints = [

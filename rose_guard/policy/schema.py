@@ -94,6 +94,7 @@ class ClassifierEntry(_Strict):
     """
 
     name: str = "embedded"
+    timeout_s: float = Field(default=2.0, gt=0.0)
     on_error: Literal["refuse", "block"] = "refuse"
 
 

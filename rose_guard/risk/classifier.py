@@ -1,14 +1,18 @@
-"""The RiskClassifier protocol."""
+"""What every classifier is: the RiskClassifier protocol, and Classifier, a base class that fills most of it in."""
 
 from __future__ import annotations
 
+import asyncio
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from rose_guard.errors import ClassifierError
+from rose_guard.message import Message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rose_guard.assessment import RiskAssessment
-    from rose_guard.message import Message
 
 
 @runtime_checkable
@@ -17,7 +21,7 @@ class RiskClassifier(Protocol):
 
     Implementations score every message they are given, whole: text left out must raise, never pass for harmless.
     Policies read the scores of hazards and attacks; ``harmful`` alone leads to nothing.
-    The guard calls them on its worker thread, one call at a time.
+    The guard calls them on its worker thread, one call at a time, within a :mod:`rose_guard.risk.deadline`.
     """
 
     @property
@@ -32,3 +36,46 @@ class RiskClassifier(Protocol):
             ClassifierError: if any part of it could not be scored.
         """
         ...
+
+
+class Classifier(ABC):
+    """A RiskClassifier that also takes plain texts, many conversations at once, and event loops.
+
+    Subclasses say how one conversation is scored (:meth:`assess`), and how many are where that is faster.
+    """
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """As the protocol says."""
+
+    @abstractmethod
+    def assess(self, messages: Sequence[Message]) -> RiskAssessment:
+        """Score a conversation, as the protocol's ``classify``."""
+
+    def assess_many(self, conversations: Sequence[Sequence[Message]]) -> list[RiskAssessment]:
+        """Score conversations, each as if alone."""
+        return [self.assess(messages) for messages in conversations]
+
+    def classify(self, messages: Sequence[Message] | str) -> RiskAssessment:
+        """Score a conversation, or a text as a user's message.
+
+        Raises:
+            ClassifierError: if any part of it could not be scored.
+        """
+        return self.assess(_conversation(messages))
+
+    def classify_many(self, conversations: Sequence[Sequence[Message] | str]) -> list[RiskAssessment]:
+        """Score many, each as if alone; errors as :meth:`classify`, for all of them."""
+        return self.assess_many([_conversation(messages) for messages in conversations])
+
+    async def aclassify(self, messages: Sequence[Message] | str) -> RiskAssessment:
+        """As :meth:`classify`, on a thread, so that an event loop goes on."""
+        return await asyncio.to_thread(self.classify, messages)
+
+
+def _conversation(messages: Sequence[Message] | str) -> Sequence[Message]:
+    conversation = [Message("user", messages)] if isinstance(messages, str) else messages
+    if not conversation:
+        raise ClassifierError("there is nothing to score; give a text or at least one message")
+    return conversation

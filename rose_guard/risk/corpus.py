@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-Split = Literal["train", "test"]
+Split = Literal["train", "calibrate", "test"]
+Origin = Literal["own", "public", "given"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,8 @@ class Example:
         hazard: which hazard a harmful one belongs to, where known.
         attack: how it tries to get past a guard; None for not at all.
         source: the data set it comes from.
-        split: examples of ``test`` are never trained on.
+        split: only examples of ``train`` are trained on; those of ``calibrate`` say how sure the scores may be.
+        origin: whether it was written for this project, comes from a public prompt set, or was given by the user.
     """
 
     text: str
@@ -36,22 +39,47 @@ class Example:
     attack: str | None
     source: str
     split: Split = "train"
+    origin: Origin = "own"
 
 
-def own_examples() -> Iterator[Example]:
-    """The prompts written for this project."""
+Pair = tuple[Example, Example]
+
+
+def contrast_pairs() -> Iterator[Pair]:
+    """The project's pairs: a harmful prompt, and a harmless one with the same words."""
     for row in _shipped("contrast_pairs.jsonl"):
-        yield Example(row["harmful"], True, row["hazard"], None, "contrast pairs, harmful", row["split"])
-        yield Example(row["harmless"], False, None, None, "contrast pairs, harmless", row["split"])
+        yield (
+            Example(row["harmful"], True, row["hazard"], None, "contrast pairs, harmful", row["split"]),
+            Example(row["harmless"], False, None, None, "contrast pairs, harmless", row["split"]),
+        )
+
+
+def attack_pairs() -> Iterator[Pair]:
+    """The project's pairs of an attempt to get past a guard, and a harmless text about the same things."""
     for row in _shipped("attack_pairs.jsonl"):
-        yield Example(row["attempt"], None, None, row["attack"], "attack pairs, attempt", row["split"])
-        yield Example(row["harmless"], False, None, None, "attack pairs, harmless", row["split"])
+        yield (
+            Example(row["attempt"], None, None, row["attack"], "attack pairs, attempt", row["split"]),
+            Example(row["harmless"], False, None, None, "attack pairs, harmless", row["split"]),
+        )
+
+
+def ordinary_prompts() -> Iterator[Example]:
+    """The project's prompts of the kind that people ordinarily send."""
     for row in _shipped("ordinary.jsonl"):
         yield Example(row["text"], False, None, None, "ordinary prompts", row["split"])
 
 
+def own_examples() -> Iterator[Example]:
+    """All prompts written for this project, partners side by side."""
+    for pair in (*contrast_pairs(), *attack_pairs()):
+        yield from pair
+    yield from ordinary_prompts()
+
+
 def public_examples(folder: Path) -> Iterator[Example]:
-    """Public prompt sets whose licences allow training, from JSON lines in a folder; absent files are left out.
+    """Public prompt sets from JSON lines in a folder; absent files are left out.
+
+    Those whose licences do not allow training, and a fifth of AILuminate's prompts, are of the split ``test``.
 
     Raises:
         InputError: if a file lacks a column, naming the row.
@@ -62,8 +90,8 @@ def public_examples(folder: Path) -> Iterator[Example]:
             yield from _public(path, name, example)
 
 
-def labelled_examples(path: Path) -> Iterator[Example]:
-    """Examples of one's own: one ``{"text", "harmful", "hazard"?, "attack"?}`` a line.
+def labelled_examples(path: Path, *, split: Split = "train") -> Iterator[Example]:
+    """Examples of one's own: one ``{"text", "harmful", "hazard"?, "attack"?}`` a line, all of one split.
 
     Raises:
         InputError: if a row lacks a column or names an unknown label, naming the row.
@@ -72,7 +100,7 @@ def labelled_examples(path: Path) -> Iterator[Example]:
         hazard, attack = row.get("hazard"), row.get("attack")
         if hazard not in (None, *HAZARDS) or attack not in (None, *ATTACKS) or not isinstance(row.get("harmful"), bool):
             raise InputError(f"{place}: `harmful` must be true or false, `hazard` and `attack` the taxonomy's")
-        yield Example(row["text"], row["harmful"], hazard, attack, path.stem)
+        yield Example(row["text"], row["harmful"], hazard, attack, path.stem, split, "given")
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -98,7 +126,7 @@ def _public(path: Path, source: str, read: Callable[[dict[str, Any], str], Examp
         except KeyError as error:
             raise InputError(f"{place}: no column {error.args[0]!r}, or one with an unknown label") from error
         if example is not None:
-            yield example
+            yield replace(example, split=_split(example, source), origin="public")
 
 
 def _shipped(name: str) -> list[dict[str, Any]]:
@@ -124,6 +152,16 @@ def _catqa(row: dict[str, Any], source: str) -> Example | None:
     return Example(row["text"], True, _CATQA_HAZARDS.get(row["subcategory"]), None, source)
 
 
+def _split(example: Example, source: str) -> Split:
+    """A prompt's split, which depends on its text alone where a set is divided."""
+    if source in _MEASURED_ONLY:
+        return "test"
+    digest = hashlib.sha256(example.text.encode()).digest()
+    return "test" if source in _DIVIDED and digest[0] % 5 == 0 else "train"
+
+
+_MEASURED_ONLY = ("do_not_answer", "alpaca_eval")
+_DIVIDED = ("ailuminate_en_dev",)
 _CATQA_MOSTLY_HARMLESS = {"Political Campaigning", "Tailored Financial Advice"}
 _CATQA_HAZARDS = {
     "Drug": "nonviolent_crimes",
@@ -170,4 +208,6 @@ _PUBLIC: dict[str, Callable[[dict[str, Any], str], Example | None]] = {
     "benign_seed_tasks": _harmless,
     "benign_mt_vicuna": _harmless,
     "truthfulqa": _harmless,
+    "do_not_answer": _harmful,
+    "alpaca_eval": _harmless,
 }

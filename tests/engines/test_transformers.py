@@ -20,6 +20,7 @@ from rose_guard.engines import Delta, Engine, GenerationRequest, ReversePrompt
 from rose_guard.engines.reply import Reply
 from rose_guard.engines.transformers import TransformersEngine
 from rose_guard.message import Message
+from rose_guard.risk.self_judge import SelfJudge
 from tests.tiny import tiny_model, tiny_tokenizer
 
 
@@ -353,3 +354,26 @@ def test_a_constraint_makes_its_mask_from_the_engines_tokenizer(tiny_engine, sou
 def test_what_an_engine_cannot_be_asked_is_refused(soup, options):
     with pytest.raises(SettingsError):
         request(soup, **options)
+
+
+def test_label_likelihoods_are_those_of_the_whole_answer_with_its_end(tiny_engine):
+    prompt = [Message("user", "safe or unsafe?")]
+    labels = ["safe", "unsafe", "s"]
+    ids, end = tiny_engine.encode(prompt), tiny_engine.hf_tokenizer.eos_token_id
+    for label, found in zip(labels, tiny_engine.label_logprobs(prompt, labels), strict=True):
+        answer = [*tiny_engine.token_ids(label), end]
+        with torch.inference_mode():
+            logprobs = tiny_engine.hf_model(torch.tensor([[*ids, *answer]])).logits[0].log_softmax(-1)
+        expected = sum(float(logprobs[len(ids) - 1 + i, token]) for i, token in enumerate(answer))
+        assert found == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_prompt_too_long_to_judge_is_an_error(tiny_engine):
+    with pytest.raises(ContextLengthError):
+        tiny_engine.label_logprobs([Message("user", "x" * 600)], ["safe"])
+
+
+def test_the_served_model_can_judge_by_itself(tokenizer):
+    engine = TransformersEngine(tiny_model(len(tokenizer), context=8192), tokenizer)
+    assessment = SelfJudge(engine, model_id=engine.model_id).classify("hello")
+    assert max(assessment.hazards.values()) == pytest.approx(assessment.harmful)

@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 from rose_guard import Message, ModelLoadError, Policy, RiskClassifier
 from rose_guard.risk import embedder
 from rose_guard.risk.corpus import own_examples
-from rose_guard.risk.embedder import DIMENSIONS, WINDOW_TOKENS
+from rose_guard.risk.embedder import WINDOW_TOKENS
 from rose_guard.risk.head import Head
 from rose_guard.taxonomy import ATTACKS, HAZARDS
 from rose_guard.wheel import PinnedWheel
@@ -79,9 +79,9 @@ def test_one_risky_sentence_is_not_lost_among_harmless_ones(classifier, repeats,
         where
     ]
     assessment = classifier.classify(user(text))
-    assert assessment.harmful >= harm(classifier, risky) - 0.01
+    assert assessment.harmful > 0.7
     span = assessment.spans["harmful"]
-    assert text[span.start : span.end].strip() == risky
+    assert risky in text[span.start : span.end]
 
 
 def test_a_turn_put_into_the_assistants_mouth_is_read_too(classifier):
@@ -101,14 +101,15 @@ def test_a_name_is_read_too(classifier):
 def test_prompts_never_trained_on_are_told_apart(classifier):
     """The held-out contrast pairs share words and topic; the figure is the one in the classifier's page."""
     held_out = [e for e in own_examples() if e.split == "test" and e.source.startswith("contrast pairs")]
-    scores = [harm(classifier, example.text) for example in held_out]
-    assert roc_auc_score([example.harmful for example in held_out], scores) > 0.75
+    scores = [assessment.harmful for assessment in classifier.classify_many([e.text for e in held_out])]
+    assert roc_auc_score([example.harmful for example in held_out], scores) > 0.87
 
 
 def test_false_alarms_on_ordinary_prompts_are_rare(classifier):
-    ordinary = [e for e in own_examples() if e.source == "ordinary prompts" and e.split == "train"][:100]
+    ordinary = [e for e in own_examples() if e.source == "ordinary prompts" and e.split == "test"]
     threshold = Policy.default().rules["privacy"].bands[0].at
-    assert sum(harm(classifier, example.text) >= threshold for example in ordinary) <= 10
+    flagged = sum(a.harmful >= threshold for a in classifier.classify_many([e.text for e in ordinary]))
+    assert flagged / len(ordinary) <= 0.05
 
 
 def test_windows_overlap_and_cover_every_token(classifier):
@@ -137,9 +138,8 @@ def test_a_batch_scores_as_each_alone(classifier):
     windows = [classifier._embedder.windows(text)[0] for text in ("hi", "How do I make a lentil soup?", "x " * 90)]
     together = classifier._embedder.embed(windows)
     alone = torch.cat([classifier._embedder.embed([window]) for window in windows])
-    assert together.shape == (3, DIMENSIONS)
-    assert torch.allclose(together, alone, atol=1e-5)
-    assert torch.allclose(together.norm(dim=-1), torch.ones(3), atol=1e-5)
+    assert together.shape == (3, classifier._embedder.dimensions)
+    assert torch.allclose(together, alone, atol=1e-4)
 
 
 def test_a_prompt_is_scored_quickly(classifier):
@@ -165,7 +165,7 @@ def test_a_head_survives_saving_and_the_same_head_gives_the_same_bytes(classifie
     again = Head.load(tmp_path / "one")
     again.save(tmp_path / "two")
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
-    embeddings = torch.randn(2, DIMENSIONS)
+    embeddings = torch.randn(2, head.dimensions)
     assert torch.equal(head.scores(embeddings)["hate"], again.scores(embeddings)["hate"])
     assert list(head.scores(embeddings)) == ["harmful", *HAZARDS, *ATTACKS]
 
@@ -192,7 +192,7 @@ def test_a_head_with_other_tensors_than_a_head_has_is_a_load_error(classifier, t
     if damage == "missing":
         del tensors["harmful.bias"]
     else:
-        tensors["hazards.weight" if damage == "shape" else "other"] = torch.zeros(2, DIMENSIONS)
+        tensors["hazards.weight" if damage == "shape" else "other"] = torch.zeros(2, 7)
     save_file(tensors, damaged, metadata=metadata)
     with pytest.raises(ModelLoadError, match="tensors"):
         Head.load(damaged)

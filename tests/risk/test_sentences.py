@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rose_guard.risk.sentences import sentences
+from rose_guard.risk.sentences import sentence_pairs, sentences
 
 
 @given(st.text(alphabet="ab .!?\n", max_size=60))
@@ -22,3 +22,10 @@ def test_short_sentences_are_joined_to_the_one_before():
 def test_each_longer_sentence_stands_alone():
     text = "The museum opens at nine every day. Where can I leave my coat?"
     assert [text[start:end].strip() for start, end in sentences(text)] == text.replace(". ", ".|").split("|")
+
+
+def test_pairs_overlap_and_leave_out_no_sentence():
+    text = "The first sentence is here. The second sentence follows. The third one is the last."
+    (one, two, three), pairs = sentences(text), sentence_pairs(text)
+    assert pairs == [(one[0], two[1]), (two[0], three[1])]
+    assert sentence_pairs(text[: two[1]]) == []

@@ -6,9 +6,11 @@ import re
 import numpy as np
 import pytest
 
-from rose_guard import InputError
+from rose_guard import InputError, ModelLoadError
 from rose_guard.risk import corpus, training
 from rose_guard.risk.corpus import Example
+from rose_guard.risk.model_card import model_card
+from rose_guard.risk.report import measure
 from rose_guard.taxonomy import ATTACKS, HAZARDS
 
 
@@ -47,6 +49,9 @@ def test_both_sides_of_the_pairs_are_of_like_length(examples):
     assert np.mean(lengths["harmful"]) == pytest.approx(np.mean(lengths["harmless"]), rel=0.1)
 
 
+HAZARD = "hate"
+
+
 @pytest.fixture(scope="module")
 def made_up():
     """Embeddings that a straight line separates, and examples to match."""
@@ -54,35 +59,72 @@ def made_up():
     labelled = [Example(f"{h}{i}", True, h, None, "made up", "train") for h in HAZARDS for i in range(4)]
     labelled += [Example(f"{a}{i}", None, None, a, "made up", "train") for a in ATTACKS for i in range(4)]
     labelled += [Example(f"ok{i}", False, None, None, "made up", "train") for i in range(40)]
-    labelled += [Example("kept back", False, None, None, "made up", "test")]
+    labelled += [Example(f"kept ok{i}", False, None, None, "made up", "test") for i in range(9)]
+    labelled += [Example(f"kept {h}", True, h, None, "made up", "test") for h in HAZARDS]
+    labelled += [Example(f"unsure{i}", i % 2 == 0, None, None, "made up", "calibrate") for i in range(20)]
+    for source, harmful in (("public bad", True), ("public good", False)):
+        labelled += [Example(f"{source}{i}", harmful, None, None, source, "train", "public") for i in range(8)]
+    labelled += [Example(f"given{i}", i % 2 == 0, None, None, "given", "test", "given") for i in range(8)]
     names = [*HAZARDS, *ATTACKS]
-    rows = rng.normal(scale=0.02, size=(len(labelled), 384)).astype(np.float32)
+    rows = rng.normal(scale=0.02, size=(len(labelled), len(HAZARDS) + len(ATTACKS) + 1)).astype(np.float32)
     for row, example in zip(rows, labelled, strict=True):
         label = example.hazard or example.attack
-        if label is not None:
-            row[names.index(label)] += 1
+        if label is not None or example.harmful:
+            row[names.index(label or HAZARD)] += 1
+        if example.harmful:
+            row[-1] += 1
     return labelled, rows
 
 
 def test_training_twice_gives_the_same_head_byte_for_byte(made_up, tmp_path):
     for name in ("one", "two"):
-        training.train(*made_up).save(tmp_path / name)
+        training.train(*made_up, "encoder").save(tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
-def test_a_head_tells_apart_what_it_was_taught(made_up):
+@pytest.fixture(scope="module")
+def report(made_up):
     examples, rows = made_up
-    report = training.measure(training.train(examples, rows), examples, rows)
-    measured = {(m.source, m.trained_on): m.flagged for m in report.sources}
-    assert measured["made up", False] == 0.0
-    assert 0.5 < measured["made up", True] < 0.8
+    return measure(training.train(examples, rows, "encoder"), examples, rows, leave_out=True)
+
+
+def test_a_head_tells_apart_what_it_was_taught(report):
+    assert report.auroc.value == 1.0
+    flagged = {(s.source, s.kind, s.trained_on): s.flagged.value for s in report.sources}
+    assert flagged["made up", "harmless", False] == 0.0
+    assert flagged["made up", "harmful", False] == 1.0
+    assert all(hazard.named == 1.0 for hazard in report.hazards)
+    assert report.look_alikes["given"].value == 1.0
+    assert report.left_out == {("public bad", "public good"): 1.0}
+
+
+def test_probabilities_are_calibrated_on_examples_that_were_not_trained_on(made_up, report):
+    examples, rows = made_up
+    assert report.calibration.value < 0.05
+    kept = [i for i, example in enumerate(examples) if example.split != "calibrate"]
+    uncalibrated = training.train([examples[i] for i in kept], rows[kept], "encoder")
+    assert measure(uncalibrated, examples, rows).calibration.value > report.calibration.value
+
+
+def test_the_card_tells_every_source_licence_and_figure(made_up, report):
+    examples, rows = made_up
+    card = model_card(training.train(examples, rows, "encoder"), examples, report, tuned=True)
+    for expected in ("made up", "public bad", "given for this run", *HAZARDS, str(report.auroc), "Limits"):
+        assert expected in card
 
 
 def test_examples_of_the_test_split_are_never_trained_on(made_up):
     examples, rows = made_up
     spoilt = rows.copy()
     spoilt[[e.split == "test" for e in examples]] = 1e3
-    assert training.train(examples, rows).version == training.train(examples, spoilt).version
+    assert training.train(examples, rows, "e").version == training.train(examples, spoilt, "e").version
+
+
+def test_a_head_belongs_to_its_encoder(made_up):
+    head = training.train(*made_up, "encoder")
+    assert head.version != training.train(*made_up, "another").version
+    with pytest.raises(ModelLoadError, match="another encoder"):
+        head.check_encoder("another")
 
 
 def test_ones_own_examples_are_read_from_json_lines(tmp_path):
@@ -109,9 +151,15 @@ def test_public_sets_are_labelled_by_their_columns(tmp_path):
         "ailuminate_en_dev": {"text": "a", "hazard": "hte"},
         "catqa_en": {"text": "b", "category": "Privacy Violation Activity", "subcategory": "Doxxing"},
         "truthfulqa": {"text": "c"},
-        "do_not_answer": {"text": "never trained on"},
+        "unknown": {"text": "d"},
     }
     for name, row in files.items():
         (tmp_path / f"{name}.jsonl").write_text(json.dumps(row))
     found = {e.text: (e.harmful, e.hazard) for e in corpus.public_examples(tmp_path)}
     assert found == {"a": (True, "hate"), "b": (True, "privacy"), "c": (False, None)}
+
+
+def test_sets_whose_licence_forbids_it_are_never_trained_on(tmp_path):
+    for name in ("do_not_answer", "alpaca_eval"):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"text": "measured only"}))
+    assert {e.split for e in corpus.public_examples(tmp_path)} == {"test"}

@@ -1,0 +1,129 @@
+"""Model card: what a trained classifier is made of, what it does and where it fails, for those who rely on it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rose_guard.risk.corpus import Example
+    from rose_guard.risk.head import Head
+    from rose_guard.risk.report import Report
+
+LICENCES = {
+    "ailuminate_en_dev": "MLCommons AILuminate demo prompts, CC-BY-4.0",
+    "catqa_en": "CatQA (declare-lab/red-instruct), Apache-2.0",
+    "harmfulqa": "HarmfulQA (declare-lab/red-instruct), Apache-2.0",
+    "advbench": "AdvBench, MIT",
+    "benign_seed_tasks": "self-instruct seed tasks, Apache-2.0",
+    "benign_mt_vicuna": "MT-bench and Vicuna-bench questions, Apache-2.0",
+    "truthfulqa": "TruthfulQA, Apache-2.0",
+    "do_not_answer": "Do-Not-Answer; measured only",
+    "alpaca_eval": "AlpacaEval, CC-BY-NC-4.0; measured only",
+}
+_OWN = "written for this project, Apache-2.0"
+
+
+def model_card(head: Head, examples: Sequence[Example], report: Report, *, tuned: bool) -> str:
+    """The card as Markdown.
+
+    Args:
+        head: what was trained.
+        examples: everything that it was trained and measured on.
+        report: what was measured.
+        tuned: whether the encoder was tuned in the same run.
+    """
+    return "\n".join(
+        [
+            f"# Risk classifier {head.version}",
+            "",
+            "Three linear maps over an encoder: whether answering a text would do harm, which of 18 hazards it is, and",
+            "which of 5 attacks. It reads English. The encoder is",
+            f"{head.encoder}: all-MiniLM-L6-v2, tuned {'in the same run' if tuned else 'before'}.",
+            "Written by `rose-guard train-classifier`; the same texts give the same bytes on the same machine.",
+            "",
+            "## Texts",
+            "",
+            *_table(("source", "trained on", "measured on", "origin and licence"), _sources(examples)),
+            "",
+            "## What it does",
+            "",
+            "On texts of the project's own that it was never trained on, with 95 % bootstrap intervals:",
+            "",
+            f"- harmful against harmless, area under the ROC curve: {report.auroc}",
+            f"- expected calibration error at 50 % prevalence: {report.calibration}",
+            "",
+            *_look_alikes(report),
+            f"Share with a probability of harm of at least {report.threshold}:",
+            "",
+            *_table(
+                ("source", "kind", "texts", "trained on", "flagged", "right hazard of 18"),
+                source_rows(report),
+            ),
+            "",
+            "By hazard, on held-out texts; at the threshold at most 2 % of held-out harmless texts score as high:",
+            "",
+            *_table(
+                ("hazard", "texts", "AUROC", "threshold", "recall there", "named"),
+                (
+                    (h.hazard, str(h.examples), *(f"{v:.2f}" for v in (h.auroc, h.threshold, h.recall, h.named)))
+                    for h in report.hazards
+                ),
+            ),
+            "",
+            "By attack, area under the ROC curve on held-out texts: "
+            + ", ".join(f"{attack} {value:.3f}" for attack, value in report.attacks.items())
+            + ".",
+            "",
+            *_left_out(report),
+            "## Limits",
+            "",
+            "- English only; other languages pass or are flagged by chance.",
+            "- The look-alikes that it was trained on share their writers' habits; real ones are more varied.",
+            "- It reads 126 tokens at a time: what is spread more thinly than that can be missed.",
+            "- It scores what is asked, not who asks or why. It is a gate for a policy, not a verdict on a person.",
+            "",
+        ]
+    )
+
+
+def source_rows(report: Report) -> Iterable[Sequence[str]]:
+    """What a head does by source, in words."""
+    for s in report.sources:
+        named = "" if math.isnan(s.named) else f"{s.named:.3f}"
+        yield s.source, s.kind, str(s.examples), "yes" if s.trained_on else "no", str(s.flagged), named
+
+
+def _sources(examples: Sequence[Example]) -> Iterable[Sequence[str]]:
+    counts = Counter((example.source, example.split) for example in examples)
+    for source, origin in dict.fromkeys((example.source, example.origin) for example in examples):
+        whose = {"own": _OWN, "public": LICENCES.get(source, ""), "given": "given for this run"}[origin]
+        yield source, str(counts[source, "train"]), str(counts[source, "test"]), whose
+
+
+def _look_alikes(report: Report) -> list[str]:
+    lines = [f"- {source}, area under the ROC curve: {value}" for source, value in report.look_alikes.items()]
+    return ["On other sets that hold both kinds and were never trained on:", "", *lines, ""] if lines else []
+
+
+def _left_out(report: Report) -> list[str]:
+    if not report.left_out:
+        return []
+    mean = sum(report.left_out.values()) / len(report.left_out)
+    return [
+        "Leaving out one harmful and one harmless public set, training the head on the rest and measuring on the two,",
+        f"area under the ROC curve (mean {mean:.3f}):",
+        "",
+        *_table(
+            ("harmful set", "harmless set", "AUROC"),
+            ((bad, good, f"{value:.3f}") for (bad, good), value in report.left_out.items()),
+        ),
+        "",
+    ]
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}", *(f"| {' | '.join(row)} |" for row in rows)]

@@ -1,0 +1,86 @@
+"""Passages: the pieces of a conversation that are scored: contents, names, and turns that are read together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Literal
+
+from rose_guard.errors import ClassifierError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rose_guard.message import Message, Role
+
+MAX_CHARACTERS = 2_000_000
+"""What a conversation's contents and names may hold together, in characters."""
+
+RECENT_TURNS = 4
+"""How many of the last user turns are read as one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a conversation.
+
+    Args:
+        message: index of its message in the conversation; of the last one, where turns are read together.
+        role: who wrote it.
+        kind: ``content``, ``name``, or ``turns`` for several user messages joined by newlines.
+        text: what is read; never empty.
+    """
+
+    message: int
+    role: Role
+    kind: Literal["content", "name", "turns"]
+    text: str
+
+
+def passages(messages: Sequence[Message]) -> list[Passage]:
+    """Everything there is to read in a conversation: no more than three times its characters, and the newlines.
+
+    Requests are at times split over messages, so user messages that follow one another are also read together, and so
+    are the last user turns. What reads no different from another passage is not read again.
+
+    Args:
+        messages: the conversation.
+
+    Returns:
+        Contents and names in the conversation's order, then turns.
+
+    Raises:
+        ClassifierError: if the conversation has more than ``MAX_CHARACTERS`` characters.
+    """
+    _check_size(messages)
+    found = [passage for index, message in enumerate(messages) for passage in _alone(index, message)]
+    seen = {passage.text for passage in found}
+    for turns in _together(messages):
+        text = "\n".join(messages[index].content for index in turns)
+        if text not in seen:
+            seen.add(text)
+            found.append(Passage(turns[-1], "user", "turns", text))
+    return found
+
+
+def _check_size(messages: Sequence[Message]) -> None:
+    size = sum(len(message.content) + len(message.name or "") for message in messages)
+    if size > MAX_CHARACTERS:
+        raise ClassifierError(
+            f"the conversation has {size:,} characters, but at most {MAX_CHARACTERS:,} are scored; leave out older "
+            f"turns, or split long documents into several conversations"
+        )
+
+
+def _alone(index: int, message: Message) -> list[Passage]:
+    content = [Passage(index, message.role, "content", message.content)] if message.content else []
+    name = [Passage(index, message.role, "name", message.name)] if message.name else []
+    return content + name
+
+
+def _together(messages: Sequence[Message]) -> list[list[int]]:
+    """Indices of the user messages that are read as one: each run of them, and the last ones of all."""
+    by_role = [list(run) for role, run in groupby(range(len(messages)), lambda i: messages[i].role) if role == "user"]
+    runs = [[index for index in run if messages[index].content] for run in by_role]
+    recent = [index for run in runs for index in run][-RECENT_TURNS:]
+    return [turns for turns in (*runs, recent) if len(turns) > 1]

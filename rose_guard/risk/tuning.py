@@ -1,0 +1,167 @@
+"""Tuning: teaching the sentence embedder the difference between the two sides of a contrast pair.
+
+The embedder's layers and three linear maps over its embeddings learn together, on the project's own texts alone: what
+is measured on public prompt sets is then measured on text that the embedder never saw. The maps are thrown away; the
+head is fitted afterwards, over the tuned embedder, on everything that may be trained on.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from rose_guard.taxonomy import ATTACKS, HAZARDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from torch import Tensor
+
+    from rose_guard.risk.corpus import Example
+    from rose_guard.risk.embedder import SentenceEmbedder
+
+Pair = tuple["Example", "Example"]
+_SHORT = 120  # characters of what is mixed in, so that both fit one window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TuningSettings:
+    """How the embedder is tuned.
+
+    Args:
+        epochs: times that every pair is seen.
+        layers: which of the encoder's layers are tuned.
+        pairs_per_step: pairs in one step.
+        learning_rate: of the encoder's layers, after a warm-up over a tenth of all steps; falls linearly to 0.
+        head_learning_rate: of the three maps.
+        margin: weight of the loss that sets the two sides of a pair apart.
+        mixed: share of pairs of which both sides get the same harmless text before or after them, so that one
+            harmful sentence among harmless ones is still noticed.
+        seed: of everything that is drawn.
+    """
+
+    epochs: int = 4
+    layers: tuple[int, ...] = (0, 1, 2, 3, 4, 5)
+    pairs_per_step: int = 24
+    learning_rate: float = 2e-4
+    head_learning_rate: float = 2e-3
+    margin: float = 1.0
+    mixed: float = 0.25
+    half: bool = True
+    seed: int = 0
+
+
+class _Maps(nn.Module):
+    """Linear maps from an embedding to logits of harm, hazards and attacks."""
+
+    def __init__(self, dimensions: int) -> None:
+        super().__init__()
+        self.harmful = nn.Linear(dimensions, 1)
+        self.hazards = nn.Linear(dimensions, len(HAZARDS))
+        self.attacks = nn.Linear(dimensions, len(ATTACKS))
+
+
+def tune(
+    embedder: SentenceEmbedder,
+    pairs: Sequence[Pair],
+    singles: Sequence[Example],
+    settings: TuningSettings,
+    *,
+    report: Callable[[int, int, float], None] = lambda *_: None,
+) -> None:
+    """Change the embedder's layers in place; the same texts and settings give the same weights on one machine.
+
+    Args:
+        embedder: what to tune.
+        pairs: a harmful text, or an attack, and its harmless partner.
+        singles: examples without a partner; short harmless ones are also what is mixed into pairs.
+        settings: how.
+        report: called with the step, the number of steps and the loss.
+    """
+    torch.manual_seed(settings.seed)
+    draw = random.Random(settings.seed)  # noqa: S311 - what is drawn is no secret
+    maps = _Maps(embedder.dimensions)
+    layers = [
+        parameter
+        for name, parameter in embedder.model.named_parameters()
+        if any(f"encoder.layer.{layer}." in name for layer in settings.layers)
+    ]
+    embedder.model.requires_grad_(requires_grad=False)
+    for parameter in layers:
+        parameter.requires_grad_(requires_grad=True)
+    optimiser = torch.optim.AdamW(
+        [
+            {"params": layers, "lr": settings.learning_rate},
+            {"params": maps.parameters(), "lr": settings.head_learning_rate},
+        ],
+        weight_decay=0.01,
+    )
+    steps = settings.epochs * len(list(_batches(pairs, singles, settings, random.Random(0))))  # noqa: S311
+    warm = max(1, steps // 10)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: min((step + 1) / warm, (steps - step) / (steps - warm + 1))
+    )
+    embedder.model.train()
+    done = 0
+    for _ in range(settings.epochs):
+        for batch in _batches(pairs, singles, settings, draw):
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=settings.half):
+                loss = _loss(embedder, maps, batch, settings)
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(layers, 1.0)
+            optimiser.step()
+            schedule.step()
+            done += 1
+            report(done, steps, loss.item())
+    embedder.model.train(mode=False)
+
+
+def _batches(
+    pairs: Sequence[Pair], singles: Sequence[Example], settings: TuningSettings, draw: random.Random
+) -> Iterator[list[Example]]:
+    """Examples for each step, partners side by side; texts of like length share a step."""
+    texts = [e.text for e in singles if e.harmful is False and len(e.text) < _SHORT]
+    units: list[list[Example]] = [[_mixed(side, "", "") for side in pair] for pair in pairs]
+    for unit in units:
+        if draw.random() < settings.mixed:
+            before, after = draw.choice([("", 1), (1, ""), (1, 1)])
+            lead = draw.choice(texts) + "\n" if before else ""
+            tail = "\n" + draw.choice(texts) if after else ""
+            unit[:] = [_mixed(side, lead, tail) for side in unit]
+    units += [[example] for example in singles]
+    order = sorted(units, key=lambda unit: len(unit[0].text) * (0.8 + 0.4 * draw.random()))
+    size = settings.pairs_per_step
+    steps = [order[i : i + size] for i in range(0, len(order), size)]
+    draw.shuffle(steps)
+    for step in steps:
+        yield [example for unit in step for example in unit]
+
+
+def _mixed(example: Example, lead: str, tail: str) -> Example:
+    from dataclasses import replace
+
+    return replace(example, text=f"{lead}{example.text}{tail}") if lead or tail else example
+
+
+def _loss(embedder: SentenceEmbedder, maps: _Maps, batch: Sequence[Example], settings: TuningSettings) -> Tensor:
+    embeddings = embedder.pooled([embedder.windows(example.text)[0] for example in batch])
+    harm = maps.harmful(embeddings)[:, 0]
+    judged = torch.tensor([i for i, example in enumerate(batch) if example.harmful is not None])
+    wanted = torch.tensor([float(bool(batch[i].harmful)) for i in judged])
+    loss = functional.binary_cross_entropy_with_logits(harm[judged], wanted)
+    if named := [i for i, example in enumerate(batch) if example.hazard is not None]:
+        hazards = torch.tensor([list(HAZARDS).index(str(batch[i].hazard)) for i in named])
+        loss = loss + functional.cross_entropy(maps.hazards(embeddings[named]), hazards)
+    attacks = torch.tensor([[float(example.attack == attack) for attack in ATTACKS] for example in batch])
+    loss = loss + functional.binary_cross_entropy_with_logits(maps.attacks(embeddings), attacks)
+    partners = [i for i in range(len(batch) - 1) if batch[i].harmful and batch[i + 1].harmful is False]
+    if partners:
+        apart = harm[partners] - harm[[i + 1 for i in partners]]
+        loss = loss + settings.margin * functional.softplus(2.0 - apart).mean()
+    return loss
