@@ -99,19 +99,13 @@ def _tuned(pairs: list[tuple[Example, Example]], singles: list[Example], screen:
 
 
 def _show(screen: Screen, report: Report) -> None:
-    from rose_guard.risk.model_card import source_rows
+    from rose_guard.risk.model_card import HAZARD_HEADS, hazard_rows, source_rows
 
     screen.table(
         ("source", "kind", "examples", "trained on", f"flagged at {report.threshold}", "right hazard"),
         source_rows(report),
     )
-    screen.table(
-        ("hazard, held out", "examples", "AUROC", "threshold", "recall", "named"),
-        (
-            (h.hazard, str(h.examples), *(f"{value:.2f}" for value in (h.auroc, h.threshold, h.recall, h.named)))
-            for h in report.hazards
-        ),
-    )
+    screen.table(HAZARD_HEADS, hazard_rows(report))
     typer.echo(f"never trained on: area under the ROC curve {report.auroc}")
     typer.echo(f"calibration error {report.calibration}")
     for source, value in report.look_alikes.items():

@@ -91,7 +91,5 @@ def flagged(threshold: float) -> Statistic:
 
 def threshold_at(rate: float, harmless_scores: NDArray[np.float64]) -> float:
     """The lowest threshold, in steps of 0.01, that flags at most this share of harmless scores; 1 where none does."""
-    for threshold in np.arange(0.05, 1.0, 0.01):
-        if (harmless_scores >= threshold).mean() <= rate:
-            return round(float(threshold), 2)
-    return 1.0
+    thresholds = (percent / 100 for percent in range(5, 100))
+    return next((t for t in thresholds if (harmless_scores >= t).mean() <= rate), 1.0)

@@ -64,15 +64,10 @@ def model_card(head: Head, examples: Sequence[Example], report: Report, *, tuned
                 source_rows(report),
             ),
             "",
-            "By hazard, on held-out texts; at the threshold at most 2 % of held-out harmless texts score as high:",
+            "By hazard, on held-out texts, with the thresholds at which 0.3 % and 1 % of held-out harmless texts score",
+            "as high, and the share of harmful ones found there:",
             "",
-            *_table(
-                ("hazard", "texts", "AUROC", "threshold", "recall there", "named"),
-                (
-                    (h.hazard, str(h.examples), *(f"{v:.2f}" for v in (h.auroc, h.threshold, h.recall, h.named)))
-                    for h in report.hazards
-                ),
-            ),
+            *_table(HAZARD_HEADS, hazard_rows(report)),
             "",
             "By attack, area under the ROC curve on held-out texts: "
             + ", ".join(f"{attack} {value:.3f}" for attack, value in report.attacks.items())
@@ -95,6 +90,16 @@ def source_rows(report: Report) -> Iterable[Sequence[str]]:
     for s in report.sources:
         named = "" if math.isnan(s.named) else f"{s.named:.3f}"
         yield s.source, s.kind, str(s.examples), "yes" if s.trained_on else "no", str(s.flagged), named
+
+
+HAZARD_HEADS = ("hazard", "texts", "AUROC", "at 0.3 %", "found", "at 1 %", "found", "named")
+
+
+def hazard_rows(report: Report) -> Iterable[Sequence[str]]:
+    """What a head does by hazard, in words."""
+    for h in report.hazards:
+        (strict, mild), (few, more) = h.thresholds, h.recall
+        yield h.hazard, str(h.examples), *(f"{value:.2f}" for value in (h.auroc, strict, few, mild, more, h.named))
 
 
 def _sources(examples: Sequence[Example]) -> Iterable[Sequence[str]]:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from rose_guard.risk.corpus import Example
     from rose_guard.risk.head import Head
 
-FALSE_ALARMS = 0.02
-"""The share of harmless held-out prompts at which each hazard's threshold is read off its ROC curve."""
+FALSE_ALARMS = (0.003, 0.01)
+"""The shares of held-out harmless texts at which each hazard's thresholds are read off its ROC curve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +55,16 @@ class HazardReport:
         hazard: the label.
         examples: how many harmful ones.
         auroc: their scores for it against those of held-out harmless prompts.
-        threshold: where at most :data:`FALSE_ALARMS` of the harmless ones score as high.
-        recall: share of the harmful ones at or above that threshold.
+        thresholds: for each of :data:`FALSE_ALARMS`, where at most that share of harmless ones scores as high.
+        recall: share of the harmful ones at or above each of them.
         named: share of the harmful ones whose likeliest hazard it is.
     """
 
     hazard: str
     examples: int
     auroc: float
-    threshold: float
-    recall: float
+    thresholds: tuple[float, ...]
+    recall: tuple[float, ...]
     named: float
 
 
@@ -98,7 +98,7 @@ def measure(
     examples: Sequence[Example],
     embeddings: NDArray[np.float32],
     *,
-    threshold: float = 0.5,
+    threshold: float = 0.7,
     leave_out: bool = False,
 ) -> Report:
     """Everything there is to say of a head on these examples.
@@ -120,11 +120,12 @@ def measure(
     held = np.array([i for i in own if examples[i].harmful is not None], dtype=int)
     harmful = np.array([bool(examples[i].harmful) for i in held], dtype=bool)
     wanted = np.array([examples[i].hazard or "" for i in held])
+    harmless = [i for i, e in enumerate(examples) if e.split != "train" and e.origin == "own" and e.harmful is False]
     return Report(
         threshold,
         _by_source(examples, scores["harmful"], likeliest, threshold),
         tuple(
-            _hazard(hazard, scores[hazard][held], harmful, wanted == hazard, likeliest[held])
+            _hazard(hazard, scores[hazard][harmless], scores[hazard][held], wanted == hazard, likeliest[held])
             for hazard in HAZARDS
             if hazard in wanted
         ),
@@ -173,19 +174,19 @@ def _look_alikes(examples: Sequence[Example], harm: NDArray[np.float64]) -> dict
 
 def _hazard(
     hazard: str,
+    harmless_scores: NDArray[np.float64],
     scores: NDArray[np.float64],
-    harmful: NDArray[np.bool_],
     wanted: NDArray[np.bool_],
     likeliest: NDArray[np.str_],
 ) -> HazardReport:
-    threshold = threshold_at(FALSE_ALARMS, scores[~harmful])
-    either = wanted | ~harmful
+    thresholds = tuple(threshold_at(rate, harmless_scores) for rate in FALSE_ALARMS)
+    both = np.concatenate([scores[wanted], harmless_scores])
     return HazardReport(
         hazard,
         int(wanted.sum()),
-        auroc(scores[either], wanted[either]),
-        threshold,
-        float((scores[wanted] >= threshold).mean()),
+        auroc(both, np.arange(len(both)) < wanted.sum()),
+        thresholds,
+        tuple(float((scores[wanted] >= threshold).mean()) for threshold in thresholds),
         float((likeliest[wanted] == hazard).mean()),
     )
 

@@ -107,7 +107,9 @@ def _hazards(examples: Sequence[Example], features: NDArray[np.float32]) -> Map:
 def _attacks(examples: Sequence[Example], features: NDArray[np.float32]) -> Map:
     taught = [i for i, e in enumerate(examples) if e.split == "train"]
     fitted = [
-        _logistic_regression().fit(features[taught], [examples[i].attack == attack for i in taught])
+        _logistic_regression(class_weight="balanced").fit(
+            features[taught], [examples[i].attack == attack for i in taught]
+        )
         for attack in ATTACKS
     ]
     return np.concatenate([m.coef_ for m in fitted]), np.concatenate([m.intercept_ for m in fitted])
