@@ -6,12 +6,18 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TQDM_DISABLE", "1")
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from rose_guard.engines.transformers import TransformersEngine
 from rose_guard.message import Message
 from rose_guard.policy import Policy
 from rose_guard.risk.embedded import EmbeddedClassifier
 from tests.tiny import tiny_model, tiny_tokenizer
+
+# The same examples on every run; how fast a shared machine finds them says nothing of the laws.
+_CHECKS = [HealthCheck.filter_too_much, HealthCheck.too_slow]
+settings.register_profile("rose_guard", derandomize=True, deadline=None, suppress_health_check=_CHECKS)
+settings.load_profile("rose_guard")
 
 
 @pytest.fixture(scope="session")
