@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from rose_guard.errors import ClassifierError, ModelLoadError, SettingsError
+from rose_guard.errors import ClassifierError, SettingsError
 from rose_guard.risk.classifier import Classifier
 from rose_guard.risk.deadline import check_deadline
 from rose_guard.risk.guard_models.guard_model import highest, identity
 from rose_guard.risk.guard_models.windows import views
+from rose_guard.risk.pretrained import load_pretrained
 from rose_guard.taxonomy import ATTACKS, HAZARDS
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 WINDOW_TOKENS = 512
 BATCH_WINDOWS = 16
 MAX_BYTES = 100_000
-_SHARED_WITH_TOKENIZER = ("revision", "token", "cache_dir", "subfolder", "local_files_only", "trust_remote_code")
 _OFFSET = 2
 """Some encoders, such as RoBERTa, count positions from 2 and so read two tokens fewer than they state."""
 
@@ -136,21 +136,11 @@ class SequenceClassifier(Classifier):
             ModelLoadError: if it cannot be found or loaded.
             SettingsError: if the map does not fit it.
         """
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+        from transformers import AutoModelForSequenceClassification
 
         read = LabelMap.of(labels)
-        options = {"use_safetensors": True, "trust_remote_code": False, **hf_kwargs}
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(
-                id_or_path, **{name: options[name] for name in _SHARED_WITH_TOKENIZER if name in options}
-            )
-            model = AutoModelForSequenceClassification.from_pretrained(id_or_path, **options)
-        except (OSError, ValueError, ImportError, KeyError) as error:
-            reason = str(error).strip().split("\n", maxsplit=1)[0]
-            raise ModelLoadError(
-                f"cannot load {str(id_or_path)!r}: {reason}; give a folder or a reachable hub id of a model with a "
-                f"classification head and safetensors; for a gated one run `hf auth login` first"
-            ) from error
+        kind = "a model with a classification head"
+        model, tokenizer = load_pretrained(AutoModelForSequenceClassification, id_or_path, kind, **hf_kwargs)
         return cls(model, tokenizer, read, model_id=read.name or str(id_or_path), window_tokens=window_tokens)
 
     @property

@@ -1,14 +1,13 @@
 """Tuning: teaching the sentence embedder the difference between the two sides of a contrast pair.
 
-The embedder's layers and three linear maps over its embeddings learn together, on the project's own texts alone: what
-is measured on public prompt sets is then measured on text that the embedder never saw. The maps are thrown away; the
-head is fitted afterwards, over the tuned embedder, on everything that may be trained on.
+The embedder's layers and three linear maps over its embeddings learn together. The maps are thrown away; the head is
+fitted afterwards, over the tuned embedder.
 """
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -42,6 +41,7 @@ class TuningSettings:
         margin: weight of the loss that sets the two sides of a pair apart.
         mixed: share of pairs of which both sides get the same harmless text before or after them, so that one
             harmful sentence among harmless ones is still noticed.
+        half: whether products are computed in bfloat16, which is faster where the CPU can.
         seed: of everything that is drawn.
     """
 
@@ -127,13 +127,13 @@ def _batches(
 ) -> Iterator[list[Example]]:
     """Examples for each step, partners side by side; texts of like length share a step."""
     texts = [e.text for e in singles if e.harmful is False and len(e.text) < _SHORT]
-    units: list[list[Example]] = [[_mixed(side, "", "") for side in pair] for pair in pairs]
+    units: list[list[Example]] = [list(pair) for pair in pairs]
     for unit in units:
         if draw.random() < settings.mixed:
-            before, after = draw.choice([("", 1), (1, ""), (1, 1)])
+            before, after = draw.choice([(False, True), (True, False), (True, True)])
             lead = draw.choice(texts) + "\n" if before else ""
             tail = "\n" + draw.choice(texts) if after else ""
-            unit[:] = [_mixed(side, lead, tail) for side in unit]
+            unit[:] = [replace(side, text=f"{lead}{side.text}{tail}") for side in unit]
     units += [[example] for example in singles]
     order = sorted(units, key=lambda unit: len(unit[0].text) * (0.8 + 0.4 * draw.random()))
     size = settings.pairs_per_step
@@ -141,12 +141,6 @@ def _batches(
     draw.shuffle(steps)
     for step in steps:
         yield [example for unit in step for example in unit]
-
-
-def _mixed(example: Example, lead: str, tail: str) -> Example:
-    from dataclasses import replace
-
-    return replace(example, text=f"{lead}{example.text}{tail}") if lead or tail else example
 
 
 def _loss(embedder: SentenceEmbedder, maps: _Maps, batch: Sequence[Example], settings: TuningSettings) -> Tensor:

@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from rose_guard.assessment import RiskAssessment
-from rose_guard.errors import ClassifierError, ModelLoadError, SettingsError
+from rose_guard.errors import ClassifierError, SettingsError
 from rose_guard.risk.classifier import Classifier
 from rose_guard.risk.deadline import check_deadline
 from rose_guard.risk.guard_models.granite_guardian import GraniteGuardian
@@ -20,6 +20,7 @@ from rose_guard.risk.guard_models.qwen3guard import Qwen3Guard
 from rose_guard.risk.guard_models.shieldgemma import ShieldGemma
 from rose_guard.risk.guard_models.wildguard import WildGuard
 from rose_guard.risk.guard_models.windows import views
+from rose_guard.risk.pretrained import load_pretrained
 from rose_guard.taxonomy import ATTACKS, HAZARDS
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ WINDOW_TOKENS = 4096
 ANSWER_TOKENS = 128
 """Room that is kept free for what an answer may be."""
 KEPT_VERDICTS = 512
-_SHARED_WITH_TOKENIZER = ("revision", "token", "cache_dir", "subfolder", "local_files_only", "trust_remote_code")
 
 
 class GuardModel(Classifier):
@@ -114,22 +114,11 @@ class GuardModel(Classifier):
             ModelLoadError: if it cannot be found or loaded.
             SettingsError: if no adapter has that name, or none fits the model's; the message lists them.
         """
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoModelForCausalLM
 
         chosen = adapter_for(str(id_or_path)) if adapter is None else adapter
         chosen = _named(chosen) if isinstance(chosen, str) else chosen
-        options = {"use_safetensors": True, "trust_remote_code": False, **hf_kwargs}
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(
-                id_or_path, **{name: options[name] for name in _SHARED_WITH_TOKENIZER if name in options}
-            )
-            model = AutoModelForCausalLM.from_pretrained(id_or_path, **options)
-        except (OSError, ValueError, ImportError, KeyError) as error:
-            reason = str(error).strip().split("\n", maxsplit=1)[0]
-            raise ModelLoadError(
-                f"cannot load {str(id_or_path)!r}: {reason}; give a folder or a reachable hub id of a guard model with "
-                f"safetensors; for a gated one run `hf auth login` first"
-            ) from error
+        model, tokenizer = load_pretrained(AutoModelForCausalLM, id_or_path, "a guard model", **hf_kwargs)
         return cls(model, tokenizer, chosen, model_id=str(id_or_path), window_tokens=window_tokens)
 
     @property
