@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rose_guard.assessment import RiskAssessment
     from rose_guard.decoding.settings import RoseSettings
+    from rose_guard.audit.log import AuditLog
     from rose_guard.errors import (
+        AuditError,
         ClassifierError,
         ContextLengthError,
+        ConversationMemoryError,
         DecodingError,
         EngineOverloadedError,
         InputError,
@@ -29,18 +32,23 @@ if TYPE_CHECKING:
     from rose_guard.langchain.llm import RoseLLM
     from rose_guard.message import Message
     from rose_guard.policy.decision import Decision
+    from rose_guard.policy.live import LivePolicy
     from rose_guard.policy.policy import Policy
     from rose_guard.risk.classifier import RiskClassifier
 
 _HOMES = {
+    "AuditError": "rose_guard.errors",
+    "AuditLog": "rose_guard.audit.log",
     "ChatRose": "rose_guard.langchain.chat_model",
     "ClassifierError": "rose_guard.errors",
     "ContextLengthError": "rose_guard.errors",
+    "ConversationMemoryError": "rose_guard.errors",
     "Decision": "rose_guard.policy.decision",
     "DecodingError": "rose_guard.errors",
     "EngineOverloadedError": "rose_guard.errors",
     "Guard": "rose_guard.guard",
     "InputError": "rose_guard.errors",
+    "LivePolicy": "rose_guard.policy.live",
     "Message": "rose_guard.message",
     "ModelLoadError": "rose_guard.errors",
     "Policy": "rose_guard.policy.policy",
@@ -59,10 +67,12 @@ __all__ = [  # noqa: RUF022 - in the order a reader meets them
     "RoseLLM",
     "Guard",
     "Policy",
+    "LivePolicy",
     "Decision",
     "RiskAssessment",
     "RiskClassifier",
     "RoseSettings",
+    "AuditLog",
     "Message",
     "RoseGuardError",
     "PolicyViolation",
@@ -72,6 +82,8 @@ __all__ = [  # noqa: RUF022 - in the order a reader meets them
     "ContextLengthError",
     "SettingsError",
     "ClassifierError",
+    "ConversationMemoryError",
+    "AuditError",
     "DecodingError",
     "EngineOverloadedError",
 ]

@@ -8,7 +8,9 @@
     ├── PolicyViolation        the policy's action is ``block``: no text is given out
     ├── ModelLoadError         weights, tokenizer or a package is missing or cannot be made safe
     ├── ClassifierError        risk could not be scored
+    ├── ConversationMemoryError  risky turns could not be counted, or the memory has no room to remember one
     ├── DecodingError          a token could not be chosen with every branch that was due
+    ├── AuditError             an event could not be put on record, or an audit log, key or head is wrong
     └── EngineOverloadedError  the engine has no room for another request
 
 Each message says what happened and what to do about it. None of them ever carries a prompt, an answer or
@@ -99,8 +101,19 @@ class ClassifierError(RoseGuardError):
     """Risk could not be scored; the policy's ``classifier.on_error`` says what happens then."""
 
 
+class ConversationMemoryError(RoseGuardError):
+    """Risky turns could not be counted or remembered, so every escalation must be taken for due."""
+
+
 class DecodingError(RoseGuardError):
     """A step failed, so its token was not chosen: never a token without the contrast that was due."""
+
+
+class AuditError(RoseGuardError):
+    """An event is not on record in the audit log, or an audit log, key or head cannot be used.
+
+    Where an event is not on record, what it is about must not be given out.
+    """
 
 
 class EngineOverloadedError(RoseGuardError):

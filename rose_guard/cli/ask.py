@@ -116,7 +116,7 @@ def _as_data(prompt: Prompt, guard: Guard, plain: Guard | None, options: Generat
         blocked = guard.decide(prompt.messages)
         result = {"text": None, "usage": None, "rose": rose_metadata(blocked, None, debug=True)}
     else:
-        rose = rose_metadata(answer.decision, answer.last.delta, debug=True)
+        rose = rose_metadata(answer.decision, answer.last, debug=True)
         result = {**_answer_data(answer), "rose": rose}
     return {
         **({"id": prompt.id} if prompt.id is not None else {}),

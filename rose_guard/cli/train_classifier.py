@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from rose_guard.cli.screen import Screen
     from rose_guard.risk.corpus import Example
+    from rose_guard.risk.embedder import SentenceEmbedder
     from rose_guard.risk.encoder_delta import EncoderDelta
     from rose_guard.risk.report import Report
 
@@ -38,15 +39,18 @@ def train_classifier(
         Tuning | None,
         typer.Option(help="Tune the sentence embedder too, on all examples or the project's own; half an hour."),
     ] = None,
+    multilingual: Annotated[
+        bool, typer.Option(help="Train the multilingual classifier, on texts in five more languages too.")
+    ] = False,
     out: Annotated[
         Path, typer.Option(help="Where to write the head; MODEL_CARD.md and encoder.safetensors go beside it.")
     ] = Path("head.safetensors"),
 ) -> None:
     """Train on the project's own examples, public sets and yours; print what the classifier flags in each."""
     from rose_guard.cli.screen import Screen
-    from rose_guard.risk import corpus, training
-    from rose_guard.risk.embedded import shipped_encoder
-    from rose_guard.risk.embedder import SentenceEmbedder
+    from rose_guard.risk import corpus, multilingual_corpus, training
+    from rose_guard.risk.language_report import HEADS as LANGUAGE_HEADS
+    from rose_guard.risk.language_report import by_language
     from rose_guard.risk.model_card import model_card
     from rose_guard.risk.report import measure as measured
 
@@ -58,41 +62,63 @@ def train_classifier(
     for path in measure or ():
         singles += corpus.labelled_examples(path, split="test")
     pairs = [*corpus.contrast_pairs(), *corpus.attack_pairs()]
+    if multilingual:
+        pairs += multilingual_corpus.multilingual_pairs()
+        singles += multilingual_corpus.multilingual_ordinary()
     examples = [*(side for pair in pairs for side in pair), *singles]
     screen = Screen()
     if tune_encoder is not None:
         taught = [example for example in singles if tune_encoder is Tuning.ALL or example.origin == "own"]
-        delta = _tuned(pairs, taught, screen)
+        delta = _tuned(pairs, taught, screen, multilingual=multilingual)
         delta.save(out.with_name("encoder.safetensors"))
     else:
-        delta = shipped_encoder()
-    embedder = SentenceEmbedder(delta)
+        delta = _shipped_encoder(multilingual=multilingual)
+    embedder = _embedder(delta, multilingual=multilingual)
     with screen.busy(f"Embedding {len(examples)} prompts …"):
         embeddings = training.embed(examples, embedder)
     with screen.busy("Training and measuring …"):
         head = training.train(examples, embeddings, embedder.version)
-        report = measured(head, examples, embeddings, leave_out=tune_encoder is Tuning.OWN)
+        report = measured(head, examples, embeddings, leave_out=tune_encoder is Tuning.OWN and not multilingual)
+        languages = by_language(head, examples, embeddings) if multilingual else None
     head.save(out)
     out.with_name("MODEL_CARD.md").write_text(
-        model_card(head, examples, report, tuned=tune_encoder is not None), encoding="utf-8"
+        model_card(head, examples, report, tuned=tune_encoder is not None, languages=languages), encoding="utf-8"
     )
     _show(screen, report)
+    if languages is not None:
+        screen.table(LANGUAGE_HEADS, (language.row() for language in languages.reports))
+        typer.echo(f"the last three at the English threshold {languages.threshold:.2f}")
     typer.echo(f"head {head.version} written to {out}, its model card beside it")
 
 
-def _tuned(pairs: list[tuple[Example, Example]], singles: list[Example], screen: Screen) -> EncoderDelta:
-    from rose_guard.risk.embedder import SentenceEmbedder
-    from rose_guard.risk.encoder_delta import EncoderDelta
-    from rose_guard.risk.tuning import TuningSettings, tune
+def _shipped_encoder(*, multilingual: bool) -> EncoderDelta:
+    from rose_guard.risk import embedded
+    from rose_guard.risk import multilingual as other
 
-    embedder = SentenceEmbedder()
+    return other.shipped_encoder() if multilingual else embedded.shipped_encoder()
+
+
+def _embedder(delta: EncoderDelta | None, *, multilingual: bool) -> SentenceEmbedder:
+    from rose_guard.risk.embedder import SentenceEmbedder
+    from rose_guard.risk.multilingual_embedder import MultilingualEmbedder
+
+    return MultilingualEmbedder(delta) if multilingual else SentenceEmbedder(delta)
+
+
+def _tuned(
+    pairs: list[tuple[Example, Example]], singles: list[Example], screen: Screen, *, multilingual: bool
+) -> EncoderDelta:
+    from rose_guard.risk.encoder_delta import EncoderDelta
+    from rose_guard.risk.tuning import MULTILINGUAL, TuningSettings, tune
+
+    embedder = _embedder(None, multilingual=multilingual)
     before = {name: tensor.clone() for name, tensor in embedder.model.state_dict().items()}
     with screen.progress("Tuning the encoder …") as advance:
         tune(
             embedder,
             [pair for pair in pairs if pair[0].split == "train"],
             [example for example in singles if example.split == "train"],
-            TuningSettings(),
+            MULTILINGUAL if multilingual else TuningSettings(),
             report=lambda done, steps, _: advance(done, steps),
         )
     return EncoderDelta.between(before, embedder.model.state_dict())

@@ -53,6 +53,7 @@ class GenerationRequest:
         constraint: a grammar; its mask acts on the contrasted scores.
         principal: whose conversation it is, as authenticated. What was read of it is kept for this principal's later
             requests alone; None keeps nothing.
+        begun: how the answer begins; decoding goes on behind it, and the deltas hold what follows.
 
     Raises:
         SettingsError: if a stop string is empty, ``n`` or ``logprobs`` is out of range, or alpha is 0 where there are
@@ -69,6 +70,7 @@ class GenerationRequest:
     logprobs: int | None = None
     constraint: Constraint | None = None
     principal: str | None = field(default=None, repr=False)
+    begun: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         if not all(isinstance(stop, str) and stop for stop in self.stop):
@@ -139,6 +141,8 @@ class Delta:
         timing: on the last delta.
         index: which of the request's ``n`` answers.
         logprobs: of the tokens since the delta before, where asked for; tokens and text need not end together.
+        tokens: how many tokens were decoded since the delta before.
+        prompt_tokens: how many the positive branch read of the conversation.
     """
 
     text: str
@@ -148,6 +152,8 @@ class Delta:
     timing: Timing | None = None
     index: int = 0
     logprobs: tuple[TokenLogprob, ...] = ()
+    tokens: int = 0
+    prompt_tokens: int = 0
 
 
 class DeltaStream(Protocol):

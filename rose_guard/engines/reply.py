@@ -26,6 +26,7 @@ class Reply:
         stop: the answer ends before the first of these strings.
         index: which of the request's answers this is.
         started: when the request came, by ``time.perf_counter``.
+        begun: tokens at the end of the prompt that the answer begins with.
     """
 
     def __init__(
@@ -36,13 +37,15 @@ class Reply:
         *,
         index: int,
         started: float,
+        begun: Sequence[int] = (),
     ) -> None:
         self.generation = generation
         self.finished = False
         self._tokenizer = tokenizer
-        self._detokenizer, self._stops = Detokenizer(tokenizer), StopStrings(stop)
+        self._detokenizer, self._stops = Detokenizer(tokenizer, begun), StopStrings(stop)
         self._index, self._started, self._first_token = index, started, 0.0
-        self._generated = self._contrasted = self._changed = 0
+        self._prompt_tokens = len(generation.positive.prompt.ids) - len(begun)
+        self._generated = self._told = self._contrasted = self._changed = 0
 
     def push(self, steps: Sequence[Step]) -> Delta | None:
         """The delta of these steps, if there is anything to tell. Sets ``finished`` with the last one."""
@@ -58,7 +61,15 @@ class Reply:
             text += self._stops.push(self._detokenizer.push(step.token_id) if step.finish != "stop" else "")
             if step.finish or self._stops.found:
                 return self._last(text, tuple(logprobs), step)
-        return Delta(text, index=self._index, logprobs=tuple(logprobs)) if text or logprobs else None
+        if not (text or logprobs):
+            return None
+        return Delta(
+            text,
+            index=self._index,
+            logprobs=tuple(logprobs),
+            tokens=self._untold(),
+            prompt_tokens=self._prompt_tokens,
+        )
 
     def _last(self, text: str, logprobs: tuple[TokenLogprob, ...], step: Step) -> Delta:
         self.finished = True
@@ -66,7 +77,7 @@ class Reply:
         return Delta(
             text,
             finish_reason="length" if step.finish == "length" and not self._stops.found else "stop",
-            usage=Usage(len(self.generation.positive.prompt.ids), self._generated),
+            usage=Usage(self._prompt_tokens, self._generated),
             contrast=Contrast(self._contrasted, self._changed),
             timing=Timing(
                 seconds=time.perf_counter() - self._started,
@@ -75,7 +86,14 @@ class Reply:
             ),
             index=self._index,
             logprobs=logprobs,
+            tokens=self._untold(),
+            prompt_tokens=self._prompt_tokens,
         )
+
+    def _untold(self) -> int:
+        """Tokens since the last delta."""
+        told, self._told = self._told, self._generated
+        return self._generated - told
 
     def _logprob(self, step: Step) -> TokenLogprob:
         assert step.logprob is not None

@@ -16,13 +16,17 @@ class Detokenizer:
     """Turns tokens into text piece by piece; the pieces join to what decoding all tokens at once gives.
 
     Text is held back while its last token ends inside a character.
+
+    Args:
+        tokenizer: what decodes.
+        begun: tokens that come before, whose text is known already.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, begun: Sequence[int] = ()) -> None:
         self._tokenizer = tokenizer
-        self._ids: list[int] = []
+        self._ids: list[int] = list(begun)
         self._context = 0  # where the tokens start that earlier text was decoded with
-        self._shown = 0  # where the tokens start that no text was given out for
+        self._shown = len(self._ids)  # where the tokens start that no text was given out for
 
     def push(self, token_id: int) -> str:
         """The text that this token completes; empty while a character is unfinished."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from rose_guard.decoding.batch import Progress
+    from rose_guard.decoding.generation import TokenMask
     from rose_guard.engines.engine import GenerationRequest
     from rose_guard.message import Message
 
@@ -227,8 +228,9 @@ class TransformersEngine:
     def _prepare(self, request: GenerationRequest, started: float) -> list[Reply]:
         """Encode and check a request; one reply for each of its answers."""
         check_conversation(request.messages)
-        positive = self._encode(request.messages, request.safe_prompt)
-        reverse = [self._encode(request.messages, prompt.text) for prompt in request.reverse_prompts]
+        begun = self._prompt.token_ids(request.begun) if request.begun else []
+        positive = self._encode(request.messages, request.safe_prompt, begun)
+        reverse = [self._encode(request.messages, prompt.text, begun) for prompt in request.reverse_prompts]
         if positive.ids in [prompt.ids for prompt in reverse]:
             raise InputError(
                 "the safe and the reverse prompt read the same here, so there is nothing to contrast; check that the "
@@ -237,22 +239,26 @@ class TransformersEngine:
         weights = [prompt.weight for prompt in request.reverse_prompts]
         generations = [
             Generation(
-                self.hf_model, positive, reverse, weights=weights, options=self._decoding_options(request, index)
+                self.hf_model,
+                positive,
+                reverse,
+                weights=weights,
+                options=self._decoding_options(request, index, begun),
             )
             for index in range(request.n)
         ]
         generations[0].followers = generations[1:]
         self._batch.check(generations[0])
         return [
-            Reply(generation, self.hf_tokenizer, request.stop, index=index, started=started)
+            Reply(generation, self.hf_tokenizer, request.stop, index=index, started=started, begun=begun)
             for index, generation in enumerate(generations)
         ]
 
-    def _encode(self, messages: Sequence[Message], lead: str | None) -> Prompt:
+    def _encode(self, messages: Sequence[Message], lead: str | None, begun: Sequence[int]) -> Prompt:
         ids = self._prompt.encode(messages, lead=lead)
-        return Prompt(tuple(ids), self._prompt.shared_tokens(ids, lead))
+        return Prompt((*ids, *begun), self._prompt.shared_tokens(ids, lead))
 
-    def _decoding_options(self, request: GenerationRequest, index: int) -> DecodingOptions:
+    def _decoding_options(self, request: GenerationRequest, index: int, begun: Sequence[int]) -> DecodingOptions:
         settings, constraint = request.settings, request.constraint
         if index and settings.seed is not None:
             settings = settings.updated(seed=settings.seed + index)
@@ -260,7 +266,7 @@ class TransformersEngine:
         return DecodingOptions(
             settings=settings,
             max_new_tokens=request.max_new_tokens,
-            mask=constraint.token_mask(self.hf_tokenizer, vocabulary) if constraint else None,
+            mask=_behind(begun, constraint.token_mask(self.hf_tokenizer, vocabulary)) if constraint else None,
             logprobs=request.logprobs,
             owner=request.principal,
         )
@@ -348,6 +354,13 @@ def _of_own_model(settings: BatchSettings | None) -> BatchSettings:
     """Settings for a model that nobody else holds: its weights may be packed."""
     settings = settings or BatchSettings()
     return settings.model_copy(update={"pack_weights": True}) if settings.pack_weights is None else settings
+
+
+def _behind(begun: Sequence[int], mask: TokenMask) -> TokenMask:
+    """The grammar's mask for what follows the tokens that an answer begins with."""
+    for end in range(len(begun)):  # a mask is asked once for each token, in order
+        mask(begun[:end])
+    return (lambda generated: mask((*begun, *generated))) if begun else mask
 
 
 def _own_fault(error: BaseException) -> DecodingError:

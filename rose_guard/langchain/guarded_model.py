@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -17,6 +18,7 @@ from pydantic import (
 )
 
 from rose_guard import __version__
+from rose_guard.audit.trail import AuditTrail
 from rose_guard.decoding.settings import RoseSettings
 from rose_guard.engines.embedded import MODEL_ID as EMBEDDED_MODEL_ID
 from rose_guard.engines.engine import Engine
@@ -24,7 +26,10 @@ from rose_guard.engines.worker import worker
 from rose_guard.errors import SettingsError
 from rose_guard.guard import GenerationOptions, Guard
 from rose_guard.langchain.metadata import rose_metadata
+from rose_guard.memory.memory import ConversationMemory
+from rose_guard.policy.live import LivePolicy
 from rose_guard.policy.policy import Policy
+from rose_guard.risk.answer_classifier import AnswerClassifier
 from rose_guard.risk.classifier import RiskClassifier
 
 if TYPE_CHECKING:
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "default"
 EMBEDDED = "embedded"
+MULTILINGUAL = "embedded-multilingual"
 CONFIG = ConfigDict(arbitrary_types_allowed=True, extra="forbid", populate_by_name=True, protected_namespaces=())
 """A misspelled argument is an error; models repeat this, since LangChain's base classes would ignore it."""
 _SAMPLING = (
@@ -61,10 +67,20 @@ class GuardedModel(BaseModel):
     """What decodes, where it is neither of the above."""
     dtype: str = "float32"
     """Precision of the embedded model; loaded models keep their own."""
-    policy: InstanceOf[Policy] | str | Path | None = Field(default=DEFAULT, exclude=True, repr=False)
-    """A policy, the path of a policy file, ``"default"``, or None to decode plainly."""
+    policy: InstanceOf[Policy] | InstanceOf[LivePolicy] | str | Path | None = Field(
+        default=DEFAULT, exclude=True, repr=False
+    )
+    """A policy, the path of a policy file, ``"default"``, a LivePolicy, or None to decode plainly."""
     classifier: InstanceOf[RiskClassifier] | None = Field(default=None, exclude=True, repr=False)
     """What scores risk; None uses the embedded classifier where the policy needs scores."""
+    answer_classifier: InstanceOf[AnswerClassifier] | None = Field(default=None, exclude=True, repr=False)
+    """What scores answers; None uses the embedded one where the policy checks them."""
+    memory: InstanceOf[ConversationMemory] | None = Field(default=None, exclude=True, repr=False)
+    """Where risky turns are counted; None counts in this process."""
+    audit: InstanceOf[AuditTrail] | None = Field(default=None, exclude=True, repr=False)
+    """Where decisions and verdicts are recorded before anything is shown; None records nothing."""
+    on_notify: Callable[..., Any] | None = Field(default=None, exclude=True, repr=False)
+    """Called with a decision that a rule wants a human to see."""
 
     temperature: float | None = None
     """0 is greedy; None follows the model's generation_config, as the sampling fields below do."""
@@ -93,7 +109,12 @@ class GuardedModel(BaseModel):
     """How many of the likeliest tokens are told beside each chosen one, at most 20."""
     principal: str | None = Field(default=None, exclude=True, repr=False)
     """Whose conversations these are, as authenticated. What was read of them is kept for this principal's next turns,
-    which then begin sooner. None keeps nothing; never fill it from what a client sends."""
+    which then begin sooner, and risky turns are counted over all of this principal's threads. None keeps nothing; never
+    fill it from what a client sends."""
+    thread: str | None = Field(default=None, exclude=True, repr=False)
+    """Which conversation it is; risky turns of someone without a principal are counted by it."""
+    tenant: str | None = Field(default=None, exclude=True)
+    """Whose rules of the policy hold; never fill it from what a client sends."""
     language: str = "en"
     """Language of prompts and messages, where the policy has it."""
     expose: Literal["summary", "debug"] = "summary"
@@ -186,12 +207,23 @@ class GuardedModel(BaseModel):
         if self._guard is None or not self._unchanged():
             parts = self._parts()
             policy = loaded_policy(self.policy)
-            self._guard = Guard(self._engine(), classifier=self._classifier(policy), policy=policy)
+            self._guard = Guard(
+                self._engine(),
+                classifier=self._classifier(policy_now(policy)),
+                policy=policy,
+                answer_classifier=self._answer_classifier(policy_now(policy)),
+                memory=self.memory,
+                audit=self.audit,
+                on_notify=self.on_notify,
+            )
             self._guard_parts = parts
         return self._guard
 
     def _parts(self) -> tuple[object, ...]:
-        return (self.policy, self.classifier, self.engine, self.model, self.tokenizer, self.dtype)
+        return (
+            *(self.policy, self.classifier, self.answer_classifier, self.memory, self.audit, self.on_notify),
+            *(self.engine, self.model, self.tokenizer, self.dtype),
+        )
 
     def _unchanged(self) -> bool:
         """Whether the guard was built from the fields as they are."""
@@ -209,11 +241,18 @@ class GuardedModel(BaseModel):
     def _classifier(self, policy: Policy | None) -> RiskClassifier | None:
         if self.classifier is not None or policy is None or policy.ungated is not None:
             return self.classifier
-        if policy.classifier != EMBEDDED:
+        if policy.classifier not in (EMBEDDED, MULTILINGUAL):
             raise SettingsError(f"the policy is written for the classifier {policy.classifier!r}; pass classifier=")
         from rose_guard.risk.embedded import EmbeddedClassifier
 
-        return EmbeddedClassifier.shared()
+        return EmbeddedClassifier.multilingual() if policy.classifier == MULTILINGUAL else EmbeddedClassifier.shared()
+
+    def _answer_classifier(self, policy: Policy | None) -> AnswerClassifier | None:
+        if self.answer_classifier is not None or policy is None or not policy.output.enabled:
+            return self.answer_classifier
+        from rose_guard.risk.embedded_answers import EmbeddedAnswerClassifier
+
+        return EmbeddedAnswerClassifier.shared()
 
     def _options(self, stop: list[str] | None, **call: Any) -> GenerationOptions:
         """This model's settings with those of one call over them.
@@ -241,6 +280,8 @@ class GuardedModel(BaseModel):
             n=n,
             logprobs=top_logprobs if logprobs else None,
             principal=self.principal,
+            thread=self.thread,
+            tenant=self.tenant,
             language=self.language,
         )
 
@@ -257,11 +298,13 @@ class GuardedModel(BaseModel):
 
     def _parameters(self) -> dict[str, Any]:
         """Everything that changes an answer; LangChain's cache keys on it. Loads nothing."""
-        policy = loaded_policy(self.policy)
+        policy = policy_now(loaded_policy(self.policy))
         return {
             "model_name": self._model_name,
             "policy_digest": policy.digest if policy else None,
+            "tenant": self.tenant,
             "classifier": self.classifier.name if self.classifier else f"{EMBEDDED} of rose_guard {__version__}",
+            "answer_classifier": self.answer_classifier.name if self.answer_classifier else None,
             **{name: getattr(self, name) for name in (*_SAMPLING, *_DECODING, *_ANSWER)},
             # LangChain puts the call's stop strings under "stop", over what stands there.
             "default_stop": self.stop,
@@ -282,22 +325,27 @@ class GuardedModel(BaseModel):
             "model_name": self._model_name,
             "model_provider": "rose_guard",
             "finish_reason": piece.delta.finish_reason,
-            "rose": rose_metadata(piece.decision, piece.delta, debug=self.expose == "debug"),
+            "rose": rose_metadata(piece.decision, piece, debug=self.expose == "debug"),
         }
 
 
-def loaded_policy(policy: Policy | str | Path | None) -> Policy | None:
+def loaded_policy(policy: Policy | LivePolicy | str | Path | None) -> Policy | LivePolicy | None:
     """A policy from what a user may give for one; None only for None.
 
     Raises:
         PolicyError: if a file is wrong.
         SettingsError: if it is none of these.
     """
-    if policy is None or isinstance(policy, Policy):
+    if policy is None or isinstance(policy, Policy | LivePolicy):
         return policy
     if isinstance(policy, str | Path):
         return Policy.default() if policy == DEFAULT else Policy.load(policy)
-    raise SettingsError(f"policy= takes a Policy, the path of a policy file, {DEFAULT!r} or None")
+    raise SettingsError(f"policy= takes a Policy, a LivePolicy, the path of a policy file, {DEFAULT!r} or None")
+
+
+def policy_now(policy: Policy | LivePolicy | None) -> Policy | None:
+    """The policy in force at this moment."""
+    return policy.current if isinstance(policy, LivePolicy) else policy
 
 
 def _own_fields(cls: type[BaseModel]) -> set[str]:

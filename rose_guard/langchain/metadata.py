@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rose_guard.engines.engine import Delta, TokenLogprob
+    from rose_guard.engines.engine import TokenLogprob
+    from rose_guard.guard import Piece
     from rose_guard.policy.decision import Decision
 
 
@@ -27,9 +28,9 @@ def logprobs_metadata(logprobs: Sequence[TokenLogprob]) -> dict[str, Any]:
     return {"logprobs": {"content": content}}
 
 
-def rose_metadata(decision: Decision, last: Delta | None, *, debug: bool) -> dict[str, Any]:
+def rose_metadata(decision: Decision, last: Piece | None, *, debug: bool) -> dict[str, Any]:
     """What is told of a decision and of the answer that it led to, if any; ids of reverse prompts, never texts."""
-    summary = {
+    summary: dict[str, Any] = {
         "decision_id": decision.decision_id,
         "action": decision.action,
         "hazards": list(decision.hazards),
@@ -38,16 +39,22 @@ def rose_metadata(decision: Decision, last: Delta | None, *, debug: bool) -> dic
         "reverse_prompts": [prompt_id for prompt_id, _ in decision.branches],
         "policy_digest": decision.policy_digest,
     }
+    if last is not None and last.verdict is not None:
+        summary["output"] = asdict(last.verdict)
     return {**summary, **_debug_metadata(decision, last)} if debug else summary
 
 
-def _debug_metadata(decision: Decision, last: Delta | None) -> dict[str, Any]:
-    assessment, contrast = decision.assessment, last.contrast if last else None
+def _debug_metadata(decision: Decision, last: Piece | None) -> dict[str, Any]:
+    assessment = decision.assessment
+    contrast, timing = (last.delta.contrast, last.delta.timing) if last else (None, None)
     return {
         "scores": {"harmful": assessment.harmful, **assessment.scores} if assessment else None,
         "reason": decision.reason,
+        "mode": decision.mode,
+        "shadow": decision.shadow.action if decision.shadow else None,
+        "escalated": list(decision.escalated),
         "contrast": {"contrasted_tokens": contrast.contrasted_tokens, "changed_tokens": contrast.changed_tokens}
         if contrast
         else None,
-        "timing": asdict(last.timing) if last and last.timing else None,
+        "timing": asdict(timing) if timing else None,
     }

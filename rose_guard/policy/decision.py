@@ -9,15 +9,22 @@ from uuid import uuid4
 
 if TYPE_CHECKING:
     from rose_guard.assessment import RiskAssessment
+    from rose_guard.policy.severity import Severity
 
 Action = Literal["allow", "steer", "refuse", "block"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
 """From the mildest to the strictest."""
 
+Mode = Literal["enforce", "shadow"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+
+
+_RANKS: dict[Action, int] = {action: rank for rank, action in enumerate(ACTIONS)}
+
 
 def strictness(action: Action) -> int:
     """Rank of an action, 0 for ``allow``."""
-    return ACTIONS.index(action)
+    return _RANKS[action]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +44,13 @@ class Decision:
         horizon: contrast only so many tokens, when steering; None for all.
         message: id of the message to answer with, when refusing.
         assessment: the scores judged; None where the policy needs none or the classifier failed.
-        decision_id: unique, for audit lines and metadata.
+        decision_id: unique, for audit lines and metadata; a decision and its shadow share it.
+        tenant: whose rules decided; None for the policy's own.
+        mode: ``shadow`` where only locked rules decided.
+        shadow: in shadow mode, what the whole policy would have done; None when enforcing.
+        escalated: labels whose action repeated risky turns made stricter, in taxonomy order.
+        notify: labels whose repeated risky turns ask for a human, likewise.
+        severity: the highest severity of the rules that fire, whatever their action; None where none does.
     """
 
     action: Action
@@ -52,6 +65,12 @@ class Decision:
     message: str | None = None
     assessment: RiskAssessment | None = field(default=None, repr=False)
     decision_id: str = field(default_factory=lambda: uuid4().hex)
+    tenant: str | None = None
+    mode: Mode = "enforce"
+    shadow: Decision | None = None
+    escalated: tuple[str, ...] = ()
+    notify: tuple[str, ...] = ()
+    severity: Severity | None = None
 
     @property
     def alpha(self) -> float:

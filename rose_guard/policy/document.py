@@ -1,159 +1,93 @@
-"""PolicyDocument: a YAML file read safely, with the line and column of everything in it."""
+"""PolicyDocument: a policy file in its schema's shape, as far as it has it, and every mistake of shape in it."""
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.constructor import DuplicateKeyError
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from rose_guard.errors import PolicyError
-from rose_guard.policy.schema import BandEntry, ClassifierEntry, Defaults, PolicyFile, RuleEntry
-from rose_guard.policy.spelling import did_you_mean
+from rose_guard.policy.complaint import Complaint, in_words
+from rose_guard.policy.schema import TEXT_GROUPS, PolicyFile
+from rose_guard.policy.yaml_document import YamlDocument, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from pydantic import BaseModel
+    from rose_guard.policy.complaint import Path_
 
-MAX_BYTES = 1_000_000
+_TENANT_RULE = 4
+"""Length of the path of a tenant's rule: ``tenants``, its name, the group, the label. Shorter paths lead to more."""
 
-Path_ = tuple["str | int", ...]
 
-
-class PolicyDocument:
-    """A policy's text, parsed but not yet judged.
-
-    Args:
-        text: YAML without tags, anchors or duplicate keys.
-        name: the file's name, for messages.
-
-    Raises:
-        PolicyError: if it is not such YAML, or holds no mapping.
-    """
-
-    def __init__(self, text: str, name: str) -> None:
-        self.name = name
-        try:
-            self._refuse_anchors_and_tags(text)
-            self._root = YAML(typ="rt").load(text)
-        except MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
-            problem = (error.problem or "not valid YAML").strip()
-            if isinstance(error, DuplicateKeyError):  # its own words quote the values, which may be prompts
-                problem = problem.split(" with value", maxsplit=1)[0].removeprefix("found ")
-            raise PolicyError([f"{name}:{place}: {problem}"]) from None
-        except (YAMLError, RecursionError):
-            raise PolicyError([f"{name}:1:1: not valid YAML, or nested too deeply"]) from None
-        if not isinstance(self._root, CommentedMap):
-            raise PolicyError([f"{name}:1:1: a policy is a mapping that begins with `version: 1`"])
+class PolicyDocument(YamlDocument):
+    """A policy's text, parsed but not yet judged."""
 
     @classmethod
     def read(cls, path: Path) -> PolicyDocument:
         """Read a file of at most 1 MB.
 
         Raises:
-            PolicyError: if it cannot be read.
+            PolicyError: if it cannot be read, or is no plain YAML.
         """
-        try:
-            if path.stat().st_size > MAX_BYTES:
-                raise PolicyError([f"{path}:1:1: larger than {MAX_BYTES} bytes; a policy never is"])
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-            raise PolicyError([f"{path}:1:1: cannot be read ({reason}); give a readable YAML file"]) from error
-        return cls(text, str(path))
+        return cls(read_text(path), str(path))
 
-    def parse(self) -> PolicyFile:
-        """The file in its schema's shape.
+    def parse(self) -> tuple[PolicyFile, list[Complaint]]:
+        """The file in its schema's shape, without what has not that shape, and the mistakes in the latter.
 
         Raises:
-            PolicyError: naming every mistake, its line and column, and what was probably meant.
+            PolicyError: if what is left could not be judged fairly, so that the mistakes of shape are all there is
+                to say.
         """
-        if empty := list(_empty(self._root)):
-            raise self.error([(path, f"`{path[-1]}` has no value; give one or leave the key out") for path in empty])
         try:
-            return PolicyFile.model_validate(_plain(self._root))
+            file = PolicyFile.model_validate(self.root)
         except ValidationError as error:
-            raise self.error([_complaint(e) for e in error.errors()]) from None
-
-    def error(self, complaints: Sequence[tuple[Path_, str]]) -> PolicyError:
-        """A PolicyError that lists complaints by the place that each one's path has in the file."""
-        placed = sorted((self._place(path), message) for path, message in complaints)
-        return PolicyError([f"{self.name}:{line}:{column}: {message}" for (line, column), message in placed])
-
-    def _place(self, path: Path_) -> tuple[int, int]:
-        """Line and column, from 1, of the deepest part of ``path`` that the file holds."""
-        node: Any = self._root
-        line, column = 0, 0
-        for part in path:
-            if isinstance(node, CommentedMap) and part in node:
-                line, column = node.lc.key(part)
-            elif isinstance(node, CommentedSeq) and isinstance(part, int) and part < len(node):
-                line, column = node.lc.item(part)
-            else:
-                break
-            node = node[part]
-        return line + 1, column + 1
-
-    def _refuse_anchors_and_tags(self, text: str) -> None:
-        for event in YAML(typ="rt").parse(text):
-            tag, anchor = getattr(event, "tag", None), getattr(event, "anchor", None)
-            if tag is not None or anchor is not None:
-                mark, kind = event.start_mark, "anchors and aliases" if anchor is not None else "tags"
-                raise PolicyError([f"{self.name}:{mark.line + 1}:{mark.column + 1}: YAML {kind} are not allowed"])
+            complaints = [*self.mistakes, *self.unsaid(in_words(error.errors(), PolicyFile, TEXT_GROUPS))]
+        else:
+            if not self.mistakes:
+                return file, []
+            complaints = self.mistakes
+        sound = _without(self.root, [complaint.path for complaint in complaints])
+        try:
+            return PolicyFile.model_validate(sound), complaints
+        except ValidationError:
+            raise self.error(complaints) from None
 
 
-def _plain(node: Any) -> Any:
-    if isinstance(node, CommentedMap):
-        return {key: _plain(value) for key, value in node.items()}
-    if isinstance(node, CommentedSeq):
-        return [_plain(value) for value in node]
-    return node
+def _without(root: dict[str, Any], paths: Sequence[Path_]) -> dict[str, Any] | None:
+    """The file without each rule and text that has a mistake; None where that would change what the rest means."""
+    sound = deepcopy(root)
+    for path in paths:
+        if not _drop(sound, path):
+            return None
+    return sound
 
 
-def _empty(node: Any, path: Path_ = ()) -> Iterator[Path_]:
-    """Paths of keys without a value, which YAML reads as null."""
-    if node is None:
-        yield path
-    items = (
-        node.items() if isinstance(node, CommentedMap) else enumerate(node) if isinstance(node, CommentedSeq) else ()
-    )
-    for part, value in items:
-        yield from _empty(value, (*path, part))
+def _drop(sound: dict[str, Any], path: Path_) -> bool:
+    match path:
+        case (("hazards" | "attacks") as group, label, *_):
+            _discard(sound, (group, label))
+            tenants = sound.get("tenants")
+            for tenant in tenants if isinstance(tenants, dict) else ():
+                _discard(sound, ("tenants", tenant, group, label))  # it differs from what is not known now
+        case ("tenants", _, *_):
+            _discard(sound, path[:_TENANT_RULE])
+        case (("safe_prompts" | "reverse_prompts" | "messages") as group, prompt_id, *_):
+            if not isinstance(sound.get(group), dict):
+                return False
+            if prompt_id in sound[group]:  # it is known, whatever it says
+                sound[group][prompt_id] = {"en": "…"}
+        case (("output" | "on_audit_error" | "mode" | "classifier") as key, *_):
+            _discard(sound, (key,))
+        case _:
+            return False
+    return True
 
 
-_TEXTS = ("safe_prompts", "reverse_prompts", "messages")
-_MODELS: dict[tuple[str, ...], type[BaseModel]] = {
-    (): PolicyFile,
-    ("classifier",): ClassifierEntry,
-    ("defaults",): Defaults,
-    ("hazards", "*"): RuleEntry,
-    ("attacks", "*"): RuleEntry,
-    ("hazards", "*", "bands", "*"): BandEntry,
-    ("attacks", "*", "bands", "*"): BandEntry,
-}
-
-
-def _complaint(error: Any) -> tuple[Path_, str]:
-    """Path and message of one of pydantic's complaints, in a policy author's words."""
-    path = tuple(part for part in error["loc"] if part != "[key]")
-    if error["type"] == "extra_forbidden":
-        shape = tuple("*" if i in (1, 3) and path[0] in ("hazards", "attacks") else p for i, p in enumerate(path[:-1]))
-        model = _MODELS.get(shape)
-        return path, f"unknown key {str(path[-1])!r}{did_you_mean(str(path[-1]), model.model_fields if model else ())}"
-    message = str(error["msg"]).removeprefix("Value error, ")
-    if error["type"] == "missing":
-        return path, f"`{path[-1]}` is missing"
-    name = ".".join(str(part) for part in path)
-    if "[key]" in error["loc"] or error["type"] == "value_error":
-        return path, message
-    given = error["input"]
-    # Only short values are repeated, and no prompt or message ever.
-    shown = f", not {given!r}" if isinstance(given, str | int | float) and path[0] not in _TEXTS else ""
-    return path, f"{name}: {message[0].lower()}{message[1:]}{shown}"
+def _discard(node: Any, path: Path_) -> None:
+    *parents, last = path
+    for part in parents:
+        node = node.get(part) if isinstance(node, dict) else None
+    if isinstance(node, dict):
+        node.pop(last, None)

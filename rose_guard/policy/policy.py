@@ -6,64 +6,64 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cache, cached_property
-from importlib.resources import as_file, files
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from rose_guard.errors import PolicyError, SettingsError
-from rose_guard.policy.decision import Action, Decision, strictness
+from rose_guard.policy import combination
+from rose_guard.policy.checks import broken_laws
+from rose_guard.policy.decision import Decision
 from rose_guard.policy.document import PolicyDocument
+from rose_guard.policy.firing import Rulebook
+from rose_guard.policy.localisation import FALLBACK_LANGUAGE, canonical, localised
+from rose_guard.policy.parts import PolicyParts
+from rose_guard.policy.references import unknown_in_parts
 from rose_guard.policy.resolution import resolve
-from rose_guard.policy.rule import Band, Rule
-from rose_guard.policy.schema import SEVERITIES
-from rose_guard.policy.spelling import did_you_mean
-from rose_guard.taxonomy import ATTACKS, HAZARDS
+from rose_guard.policy.rule import Band
+from rose_guard.policy.schema import TEXT_GROUPS
+from rose_guard.policy.shipped import shipped_parts
+from rose_guard.policy.spelling import did_you_mean, listed
+from rose_guard.policy.values import wrong_values
 
 if TYPE_CHECKING:
-    from rose_guard.assessment import RiskAssessment
+    from collections.abc import Iterable
 
-MAX_STEERING_HAZARDS = 2
-FALLBACK_LANGUAGE = "en"
+    from rose_guard.assessment import RiskAssessment
+    from rose_guard.policy.escalation import Escalation
+
 TIMEOUT_CHARACTERS = 1000.0
 """A text of this length has twice the time of an empty one."""
+_ONLY_WATCHED = "no locked rule fired; the others only watch, in shadow mode"
 
 
 @dataclass(frozen=True)
-class Policy:
+class Policy(PolicyParts):
     """A policy ready to decide. Build one with :meth:`load`, :meth:`default` or :meth:`always`.
 
-    Args:
-        rules: a rule for every hazard and attack.
-        safe_prompts: by id, then language.
-        reverse_prompts: by id, then language.
-        messages: by id, then language.
-        max_total_alpha: ceiling of a decision's total alpha.
-        classifier: name of the classifier it is written for.
-        on_error: the action when the classifier fails or is late.
-        timeout_s: how long scoring a short conversation may take, in seconds; None sets no limit.
-        ungated: steer every conversation with this band, whatever its risk; for comparisons and tests.
+    Its arguments are those of :class:`~rose_guard.policy.parts.PolicyParts`.
+
+    Raises:
+        PolicyError: listing every law that it breaks: a value out of range, an id that it lacks, bands that fall, a
+            lock that is weakened.
     """
 
-    rules: Mapping[str, Rule] = field(repr=False)
-    safe_prompts: Mapping[str, Mapping[str, str]] = field(repr=False)
-    reverse_prompts: Mapping[str, Mapping[str, str]] = field(repr=False)
-    messages: Mapping[str, Mapping[str, str]] = field(repr=False)
-    max_total_alpha: float
-    classifier: str
-    on_error: Action
-    timeout_s: float | None = None
-    ungated: Band | None = None
-
     def __post_init__(self) -> None:
-        if missing := [label for label in (*HAZARDS, *ATTACKS) if label not in self.rules]:
-            raise PolicyError([f"no rule for {label}" for label in missing])
-        if strictness(self.on_error) < strictness("refuse"):
-            raise PolicyError([f"on_error is {self.on_error!r}: a failed classifier must lead to 'refuse' or 'block'"])
-        for name in ("rules", "safe_prompts", "reverse_prompts", "messages"):
-            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+        complaints = wrong_values(self) or [*broken_laws(self, shipped_parts().rules), *unknown_in_parts(self)]
+        if complaints:
+            raise PolicyError([str(complaint) for complaint in complaints])
+        for name in TEXT_GROUPS:
+            texts = {key: _frozen(_canonical(text)) for key, text in getattr(self, name).items()}
+            object.__setattr__(self, name, _frozen(texts))
+        # A tenant's rule that says what the policy's own says is no difference.
+        tenants = {
+            name: _frozen({label: rule for label, rule in rules.items() if rule != self.rules[label]})
+            for name, rules in self.tenants.items()
+        }
+        object.__setattr__(self, "tenants", _frozen(tenants))
+        object.__setattr__(self, "rules", _frozen(self.rules))
 
     @classmethod
     def load(cls, path: str | Path) -> Policy:
@@ -72,12 +72,12 @@ class Policy:
         Raises:
             PolicyError: listing every mistake as ``FILE:LINE:COLUMN: what, and a suggestion``.
         """
-        return cls(**resolve(PolicyDocument.read(Path(path)), cls.default()))
+        return cls(**resolve(PolicyDocument.read(Path(path)), shipped_parts()).parts())
 
     @classmethod
     def from_yaml(cls, text: str, *, name: str = "policy") -> Policy:
         """As :meth:`load`, from a text."""
-        return cls(**resolve(PolicyDocument(text, name), cls.default()))
+        return cls(**resolve(PolicyDocument(text, name), shipped_parts()).parts())
 
     @staticmethod
     def default() -> Policy:
@@ -115,105 +115,134 @@ class Policy:
     def digest(self) -> str:
         """SHA-256 of the policy's canonical JSON, as 64 hex digits."""
         parts = {part.name: getattr(self, part.name) for part in fields(self)}
-        canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=_plain)
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        canonical_json = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=_plain)
+        return hashlib.sha256(canonical_json.encode()).hexdigest()
 
-    def decide(self, assessment: RiskAssessment | None, messages_digest: str) -> Decision:
-        """The strictest action of all bands that fire; where that is ``steer``, its branches.
+    def rulebook(self, tenant: str | None = None) -> Rulebook:
+        """The rules that hold for a tenant, or the policy's own.
 
-        Steering ranks the firing bands by (alpha, severity, score, taxonomy order) and keeps two:
-        ``A = min(alpha₁, max_total_alpha)`` and ``alphaᵢ = A · alphaᵢ / Σⱼ alphaⱼ``, equal reverse prompts merged,
-        under the first one's safe prompt and the longest horizon of all that fire.
+        Raises:
+            PolicyError: if the policy has no such tenant.
+        """
+        try:
+            return self._rulebooks[tenant]
+        except KeyError:
+            known = f"it knows: {listed(self.tenants)}" if self.tenants else "it has no tenants"
+            raise PolicyError([f"the policy has no tenant {tenant!r}; {known}"]) from None
+
+    def firing(self, assessment: RiskAssessment, *, tenant: str | None = None) -> tuple[str, ...]:
+        """Labels whose rules fire with an action of ``steer`` or stricter, in taxonomy order.
+
+        Raises:
+            PolicyError: if the policy has no such tenant.
+        """
+        return tuple(each.label for each in self.rulebook(tenant).firing(assessment))
+
+    def escalations(self, labels: Iterable[str], *, tenant: str | None = None) -> dict[str, Escalation]:
+        """The escalations of those labels that have one.
+
+        Raises:
+            PolicyError: if the policy has no such tenant.
+        """
+        rules = self.rulebook(tenant).rules
+        return {label: escalate for label in labels if (escalate := rules[label].escalate) is not None}
+
+    def decide(
+        self,
+        assessment: RiskAssessment | None,
+        messages_digest: str,
+        *,
+        tenant: str | None = None,
+        risky_turns: Mapping[str, float] | None = None,
+    ) -> Decision:
+        """The strictest action of all rules that fire; where that is ``steer``, its branches.
+
+        In shadow mode only locked rules act, and ``shadow`` tells what all of them would have done. How several
+        rules share the contrast: :mod:`rose_guard.policy.combination`.
 
         Args:
             assessment: the scores; None is allowed only where the policy is ungated.
             messages_digest: digest of the messages that were scored.
+            tenant: whose rules hold; None for the policy's own.
+            risky_turns: per label, how many earlier risky turns lie within its rule's window, infinity where that
+                could not be found out; None, or a label left out, where nobody counts: then the bands alone decide.
+
+        Raises:
+            PolicyError: if the policy has no such tenant.
         """
+        rules = self.rulebook(tenant)
+        judged = combination.Judged(self.digest, messages_digest, tenant, assessment)
         if self.ungated is not None:
-            return self._steer([("", 1.0, self.ungated)], "steers every conversation, ungated", messages_digest)
+            return combination.ungated(self.ungated, replace(judged, assessment=None), self.max_total_alpha)
         if assessment is None:
-            return self.decide_unscored("not scored", messages_digest)
-        fired = [
-            (label, score, band)
-            for label, score in assessment.scores.items()
-            if (band := self.rules[label].band(score)) is not None
-        ]
-        strictest = max((strictness(band.action) for _, _, band in fired), default=0)
-        if strictest == 0:
-            return replace(self._decision("allow", "no rule fired", messages_digest), assessment=assessment)
-        firing = [entry for entry in fired if strictness(entry[2].action) == strictest]
-        # Sorting is stable and scores come in taxonomy order, the last criterion.
-        firing.sort(key=self._rank, reverse=True)
-        reason = "; ".join(
-            f"{label} scored {score:.2f}, at or above {band.at:.2f}: {band.action}" for label, score, band in firing
-        )
-        first = firing[0][2]
-        if first.action == "steer":
-            decision = self._steer(firing, reason, messages_digest)
-        else:
-            message = first.message if first.action == "refuse" else None
-            decision = replace(self._decision(first.action, reason, messages_digest), message=message)
-        return replace(
-            decision,
-            hazards=tuple(label for label, _, _ in firing if label in HAZARDS),
-            attacks=tuple(label for label, _, _ in firing if label in ATTACKS),
-            assessment=assessment,
-        )
+            return self.decide_unscored("not scored", messages_digest, tenant=tenant)
+        firing = rules.firing(assessment, risky_turns)
+        whole = combination.decision(firing, judged, self.max_total_alpha, "no rule fired")
+        if self.mode == "enforce":
+            return whole
+        locked = [each for each in firing if each.rule.locked]
+        return _over_shadow(combination.decision(locked, judged, self.max_total_alpha, _ONLY_WATCHED), whole)
 
     def scoring_time(self, characters: int) -> float | None:
         """How long scoring so many characters may take, in seconds: ``timeout_s · (1 + characters / 1000)``."""
         return None if self.timeout_s is None else self.timeout_s * (1.0 + characters / TIMEOUT_CHARACTERS)
 
-    def decide_unscored(self, why: str, messages_digest: str) -> Decision:
-        """The decision where the classifier failed: what ``classifier.on_error`` says, never ``allow``."""
-        reason = f"risk could not be scored ({why}): {self.on_error}"
-        message = "refusal" if self.on_error == "refuse" else None
-        return replace(self._decision(self.on_error, reason, messages_digest), message=message)
+    def decide_unscored(self, why: str, messages_digest: str, *, tenant: str | None = None) -> Decision:
+        """The decision where the classifier failed: what ``classifier.on_error`` says, never ``allow``.
+
+        It holds in shadow mode too, since a locked rule may be at stake.
+
+        Raises:
+            PolicyError: if the policy has no such tenant.
+        """
+        self.rulebook(tenant)
+        decision = Decision(
+            self.on_error,
+            f"risk could not be scored ({why}): {self.on_error}",
+            self.digest,
+            messages_digest,
+            message="refusal" if self.on_error == "refuse" else None,
+            tenant=tenant,
+        )
+        return decision if self.mode == "enforce" else _over_shadow(decision, decision)
 
     def safe_prompt(self, prompt_id: str, language: str = FALLBACK_LANGUAGE) -> str:
-        """Text of a safe prompt, in English where it has no such language."""
-        return _localised(self.safe_prompts[prompt_id], language)
+        """Text of a safe prompt in a language, or a wider one (``fr`` for ``fr-CA``), or English."""
+        return localised(self.safe_prompts[prompt_id], language)
 
     def reverse_prompt(self, prompt_id: str, language: str = FALLBACK_LANGUAGE) -> str:
         """Text of a reverse prompt, likewise; never to be shown or logged."""
-        return _localised(self.reverse_prompts[prompt_id], language)
+        return localised(self.reverse_prompts[prompt_id], language)
 
     def message(self, message_id: str, language: str = FALLBACK_LANGUAGE) -> str:
         """Text of a message to the user, likewise."""
-        return _localised(self.messages[message_id], language)
+        return localised(self.messages[message_id], language)
 
-    def _rank(self, entry: tuple[str, float, Band]) -> tuple[float, int, float]:
-        label, score, band = entry
-        return band.alpha_if_steering, SEVERITIES.index(self.rules[label].severity), score
+    @cached_property
+    def _rulebooks(self) -> dict[str | None, Rulebook]:
+        """Settled once: a decision looks up what holds for a tenant, and merges nothing."""
+        books: dict[str | None, Rulebook] = {None: Rulebook(self.rules)}
+        for name, rules in self.tenants.items():
+            books[name] = Rulebook({**self.rules, **rules})
+        return books
 
-    def _steer(self, firing: list[tuple[str, float, Band]], reason: str, messages_digest: str) -> Decision:
-        bands = [band for _, _, band in firing[:MAX_STEERING_HAZARDS]]
-        longest = max((band for _, _, band in firing), key=lambda band: band.reach)
-        total = min(bands[0].alpha, self.max_total_alpha)
-        alphas: dict[str, float] = {}
-        for band in bands:
-            share = total * (band.alpha / sum(b.alpha for b in bands))
-            alphas[band.reverse_prompt] = alphas.get(band.reverse_prompt, 0.0) + share
-        return replace(
-            self._decision("steer", reason, messages_digest),
-            branches=tuple(alphas.items()),
-            safe_prompt=bands[0].safe_prompt,
-            horizon=longest.horizon,
-        )
 
-    def _decision(self, action: Action, reason: str, messages_digest: str) -> Decision:
-        return Decision(action, reason, self.digest, messages_digest)
+def _over_shadow(enforced: Decision, whole: Decision) -> Decision:
+    return replace(enforced, mode="shadow", shadow=whole, decision_id=whole.decision_id)
 
 
 def _plain(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else asdict(value)
 
 
+def _canonical(texts: Mapping[str, str]) -> dict[str, str]:
+    return {canonical(language): text for language, text in texts.items()}
+
+
+def _frozen(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    return MappingProxyType(dict(values))
+
+
 @cache
 def _default() -> Policy:
-    with as_file(files("rose_guard.policy").joinpath("default.yaml")) as path:
-        return Policy(**resolve(PolicyDocument.read(path), None))
-
-
-def _localised(texts: Mapping[str, str], language: str) -> str:
-    return texts.get(language) or texts[FALLBACK_LANGUAGE]
+    return Policy(**shipped_parts().parts())

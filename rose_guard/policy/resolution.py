@@ -2,68 +2,67 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
+from rose_guard.policy.checks import broken_laws
+from rose_guard.policy.complaint import Complaint
+from rose_guard.policy.escalation import Escalation
+from rose_guard.policy.output_check import OutputCheck
+from rose_guard.policy.parts import PolicyParts
+from rose_guard.policy.references import unknown_in_file
 from rose_guard.policy.rule import Band, Rule
-from rose_guard.policy.schema import BandEntry, Defaults, PolicyFile, RuleEntry
-from rose_guard.policy.spelling import did_you_mean
-from rose_guard.taxonomy import HAZARDS
+from rose_guard.policy.schema import BandEntry
+from rose_guard.policy.tenants import tenant_rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rose_guard.policy.decision import Action
-    from rose_guard.policy.document import Path_, PolicyDocument
-    from rose_guard.policy.policy import Policy
-
-FALLBACK_LANGUAGE = "en"
+    from rose_guard.policy.document import PolicyDocument
+    from rose_guard.policy.schema import Defaults, PolicyFile, RuleEntry
 
 
-class Resolved(TypedDict):
-    """A policy's parts, as its constructor takes them."""
-
-    rules: dict[str, Rule]
-    safe_prompts: dict[str, Mapping[str, str]]
-    reverse_prompts: dict[str, Mapping[str, str]]
-    messages: dict[str, Mapping[str, str]]
-    max_total_alpha: float
-    classifier: str
-    timeout_s: float
-    on_error: Action
-
-
-def resolve(document: PolicyDocument, base: Policy | None) -> Resolved:
-    """Settle a file's defaults and references, over a base policy for what it does not list.
+def resolve(document: PolicyDocument, shipped: PolicyParts | None) -> PolicyParts:
+    """Settle a file's defaults and references, over the shipped policy for what it does not list.
 
     Raises:
         PolicyError: listing every mistake with its place in the file.
     """
-    file = document.parse()
-    locked = {label for label, rule in base.rules.items() if rule.locked} if base else set()
-    own_rules = {
-        label: _rule(entry, file.defaults, locked=entry.locked or label in locked)
-        for label, entry in (file.hazards | file.attacks).items()
-    }
-    resolved = Resolved(
-        rules={**(base.rules if base else {}), **own_rules},
-        safe_prompts={**(base.safe_prompts if base else {}), **file.safe_prompts},
-        reverse_prompts={**(base.reverse_prompts if base else {}), **file.reverse_prompts},
-        messages={**(base.messages if base else {}), **file.messages},
+    file, complaints = document.parse()
+    rules = _rules(file, shipped.rules if shipped else {})
+    tenants, unsettled = tenant_rules(file, rules)
+    parts = PolicyParts(
+        rules=rules,
+        safe_prompts={**(shipped.safe_prompts if shipped else {}), **file.safe_prompts},
+        reverse_prompts={**(shipped.reverse_prompts if shipped else {}), **file.reverse_prompts},
+        messages={**(shipped.messages if shipped else {}), **file.messages},
         max_total_alpha=file.max_total_alpha,
         classifier=file.classifier.name,
-        timeout_s=file.classifier.timeout_s,
         on_error=file.classifier.on_error,
+        timeout_s=file.classifier.timeout_s,
+        mode=file.mode,
+        tenants=tenants,
+        output=OutputCheck(**file.output.model_dump()),
+        on_audit_error=file.on_audit_error,
     )
     complaints = [
-        *_dangling(file, resolved),
-        *_without_fallback_language(file),
-        *_not_monotonic(own_rules),
-        *(_loosened_locks(own_rules, base) if base else ()),
+        *complaints,
+        *unsettled,
+        *unknown_in_file(document.root, parts),
+        *_unused_restart_alpha(file),
+        *broken_laws(parts, shipped.rules if shipped else {}),
     ]
     if complaints:
         raise document.error(complaints)
-    return resolved
+    return parts
+
+
+def _rules(file: PolicyFile, shipped: Mapping[str, Rule]) -> dict[str, Rule]:
+    locked = {label for label, rule in shipped.items() if rule.locked}
+    own = {
+        label: _rule(entry, file.defaults, locked=entry.locked or label in locked)
+        for label, entry in (file.hazards | file.attacks).items()
+    }
+    return {**shipped, **own}
 
 
 def _rule(entry: RuleEntry, defaults: Defaults, *, locked: bool) -> Rule:
@@ -77,6 +76,7 @@ def _rule(entry: RuleEntry, defaults: Defaults, *, locked: bool) -> Rule:
         bands=tuple(_band(band, entry, defaults) for band in bands),
         severity=entry.severity or defaults.severity,
         locked=locked,
+        escalate=Escalation(**entry.escalate.model_dump()) if entry.escalate else None,
     )
 
 
@@ -89,64 +89,10 @@ def _band(band: BandEntry, entry: RuleEntry, defaults: Defaults) -> Band:
     return Band(at=band.at, action=band.action, **{name: first(name) for name in inherited})  # type: ignore[arg-type]
 
 
-def _dangling(file: PolicyFile, resolved: Resolved) -> list[tuple[Path_, str]]:
-    """References to prompts and messages that neither the file nor the shipped policy has."""
-    known: dict[str, Mapping[str, object]] = {
-        "safe_prompt": resolved["safe_prompts"],
-        "reverse_prompt": resolved["reverse_prompts"],
-        "message": resolved["messages"],
-    }
-    places: list[tuple[Path_, object]] = [(("defaults",), file.defaults)]
-    for group, entries in (("hazards", file.hazards), ("attacks", file.attacks)):
-        for label, entry in entries.items():
-            places.append(((group, label), entry))
-            places += [((group, label, "bands", i), band) for i, band in enumerate(entry.bands or ())]
-    return [
-        ((*path, key), f"unknown {key.replace('_', ' ')} {name!r}{did_you_mean(name, texts)}")
-        for path, entry in places
-        for key, texts in known.items()
-        if (name := getattr(entry, key)) is not None and name not in texts
-    ]
-
-
-def _without_fallback_language(file: PolicyFile) -> list[tuple[Path_, str]]:
-    return [
-        ((group, name), f"{name!r} has no `{FALLBACK_LANGUAGE}` text, which other languages fall back to")
-        for group in ("safe_prompts", "reverse_prompts", "messages")
-        for name, texts in getattr(file, group).items()
-        if FALLBACK_LANGUAGE not in texts
-    ]
-
-
-def _not_monotonic(rules: dict[str, Rule]) -> list[tuple[Path_, str]]:
-    """A higher score must never give a weaker action, nor a weaker contrast."""
-    return [
-        (
-            (_group(label), label, "bands", i),
-            f"{label}: a higher score gives a weaker action, a smaller alpha or a shorter horizon",
-        )
-        for label, rule in rules.items()
-        for i, (lower, higher) in enumerate(pairwise(rule.bands), start=1)
-        if higher.is_weaker_than(lower)
-    ]
-
-
-def _loosened_locks(rules: dict[str, Rule], base: Policy) -> list[tuple[Path_, str]]:
-    """A locked rule may be tightened, never loosened."""
-    return [
-        (
-            (_group(label), label),
-            (
-                f"{label} is locked by the shipped policy: from a score of {band.at} its action must be "
-                f"{band.action!r} or stricter"
-            ),
-        )
-        for label, rule in rules.items()
-        if base.rules[label].locked
-        for band in base.rules[label].bands
-        if (own := rule.band(band.at)) is None or own.is_weaker_than(band)
-    ]
-
-
-def _group(label: str) -> str:
-    return "hazards" if label in HAZARDS else "attacks"
+def _unused_restart_alpha(file: PolicyFile) -> list[Complaint]:
+    """A strength that is written down must be possible, even where no restart uses it."""
+    given = "restart_alpha" in file.output.model_fields_set and file.output.action != "restart"
+    if not given or file.output.restart_alpha <= file.max_total_alpha:
+        return []
+    too_much = f"restart_alpha must be at most max_total_alpha, {file.max_total_alpha}"
+    return [Complaint(("output", "restart_alpha"), too_much)]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rose_guard.policy.decision import strictness
 
 if TYPE_CHECKING:
     from rose_guard.policy.decision import Action
-    from rose_guard.policy.schema import Severity
+    from rose_guard.policy.escalation import Escalation
+    from rose_guard.policy.severity import Severity
+
+MAX_HORIZON = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +47,47 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The bands of one hazard or attack, by rising ``at``."""
+    """The bands of one hazard or attack, by rising ``at``, and what repeated risky turns add to them."""
 
     bands: tuple[Band, ...]
     severity: Severity
     locked: bool
+    escalate: Escalation | None = None
 
     def band(self, score: float) -> Band | None:
         """The band that a score falls into; None below the first."""
-        reached = [band for band in self.bands if score >= band.at]
-        return reached[-1] if reached else None
+        for band in reversed(self.bands):
+            if score >= band.at:
+                return band
+        return None
+
+    def escalated(self, band: Band) -> Band:
+        """One of its bands as it is once its escalation is due."""
+        action = self.escalate.action if self.escalate else None
+        if action is None or strictness(action) <= strictness(band.action):
+            return band
+        return replace(band, action=action)
+
+    def shortfalls(self, floor: Rule) -> list[str]:
+        """Where it does less than another rule, in words that say what it must do."""
+        found = [
+            f"from a score of {band.at} its action must be {_at_least(band)}"
+            for band in floor.bands
+            if (own := self.band(band.at)) is None or own.is_weaker_than(band)
+        ]
+        if floor.escalate and (self.escalate is None or self.escalate.is_looser_than(floor.escalate)):
+            found.append(f"it must escalate {_as_soon_as(floor.escalate)}")
+        return found
+
+
+def _at_least(band: Band) -> str:
+    if band.action != "steer":
+        return f"{band.action!r} or stricter"
+    tokens = "all tokens" if band.horizon is None else f"a horizon of at least {band.horizon} tokens"
+    return f"'steer' with an alpha of at least {band.alpha} and {tokens}, or stricter"
+
+
+def _as_soon_as(floor: Escalation) -> str:
+    action = f", with the action {floor.action!r} or stricter" if floor.action else ""
+    human = ", with `notify: true`" if floor.notify else ""
+    return f"after at most {floor.after} turns within at least {floor.within_s:g} s{action}{human}"

@@ -47,7 +47,7 @@ Pair = tuple[Example, Example]
 
 def contrast_pairs() -> Iterator[Pair]:
     """The project's pairs: a harmful prompt, and a harmless one with the same words."""
-    for row in _shipped("contrast_pairs.jsonl"):
+    for row in shipped_rows("contrast_pairs.jsonl"):
         yield (
             Example(row["harmful"], True, row["hazard"], None, "contrast pairs, harmful", row["split"]),
             Example(row["harmless"], False, None, None, "contrast pairs, harmless", row["split"]),
@@ -56,7 +56,7 @@ def contrast_pairs() -> Iterator[Pair]:
 
 def attack_pairs() -> Iterator[Pair]:
     """The project's pairs of an attempt to get past a guard, and a harmless text about the same things."""
-    for row in _shipped("attack_pairs.jsonl"):
+    for row in shipped_rows("attack_pairs.jsonl"):
         yield (
             Example(row["attempt"], None, None, row["attack"], "attack pairs, attempt", row["split"]),
             Example(row["harmless"], False, None, None, "attack pairs, harmless", row["split"]),
@@ -65,7 +65,7 @@ def attack_pairs() -> Iterator[Pair]:
 
 def ordinary_prompts() -> Iterator[Example]:
     """The project's prompts of the kind that people ordinarily send."""
-    for row in _shipped("ordinary.jsonl"):
+    for row in shipped_rows("ordinary.jsonl"):
         yield Example(row["text"], False, None, None, "ordinary prompts", row["split"])
 
 
@@ -96,14 +96,14 @@ def labelled_examples(path: Path, *, split: Split = "train") -> Iterator[Example
     Raises:
         InputError: if a row lacks a column or names an unknown label, naming the row.
     """
-    for place, row in _rows(path):
+    for place, row in read_rows(path):
         hazard, attack = row.get("hazard"), row.get("attack")
         if hazard not in (None, *HAZARDS) or attack not in (None, *ATTACKS) or not isinstance(row.get("harmful"), bool):
             raise InputError(f"{place}: `harmful` must be true or false, `hazard` and `attack` the taxonomy's")
         yield Example(row["text"], row["harmful"], hazard, attack, path.stem, split, "given")
 
 
-def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each row of a file of JSON lines, with its place for messages."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -120,7 +120,7 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _public(path: Path, source: str, read: Callable[[dict[str, Any], str], Example | None]) -> Iterator[Example]:
-    for place, row in _rows(path):
+    for place, row in read_rows(path):
         try:
             example = read(row, source)
         except KeyError as error:
@@ -129,7 +129,8 @@ def _public(path: Path, source: str, read: Callable[[dict[str, Any], str], Examp
             yield replace(example, split=_split(example, source), origin="public")
 
 
-def _shipped(name: str) -> list[dict[str, Any]]:
+def shipped_rows(name: str) -> list[dict[str, Any]]:
+    """Rows of a file that ships with the package."""
     text = files("rose_guard.risk").joinpath("data", name).read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines()]
 

@@ -47,16 +47,31 @@ class EmbeddedClassifier(Classifier):
     """
 
     def __init__(self, head: Path | None = None, encoder: Path | None = None) -> None:
-        self._embedder = SentenceEmbedder(EncoderDelta.load(encoder) if encoder else shipped_encoder())
-        self._head = Head.load(head) if head else _shipped_head()
-        self._head.check_encoder(self._embedder.version)
-        self._blank = (Span(0, 0, 0), self._embedder.windows("")[0])
+        embedder = SentenceEmbedder(EncoderDelta.load(encoder) if encoder else shipped_encoder())
+        self._read_with(embedder, Head.load(head) if head else _shipped_head())
+
+    def _read_with(self, embedder: SentenceEmbedder, head: Head) -> None:
+        head.check_encoder(embedder.version)
+        self.embedder = embedder
+        self._head = head
+        self._blank = (Span(0, 0, 0), embedder.windows("")[0])
 
     @staticmethod
     def shared() -> EmbeddedClassifier:
         """The shipped classifier; a process holds one copy."""
         with _loading:
             return _shared()
+
+    @staticmethod
+    def multilingual() -> EmbeddedClassifier:
+        """The shipped multilingual classifier; a process holds one copy.
+
+        Raises:
+            ModelLoadError: if its embedder is not installed; the message names the command that installs it.
+        """
+        from rose_guard.risk.multilingual import MultilingualClassifier
+
+        return MultilingualClassifier.shared()
 
     @property
     def name(self) -> str:
@@ -72,7 +87,7 @@ class EmbeddedClassifier(Classifier):
         import torch
 
         read = [list(self._windows(messages)) or [self._blank] for messages in conversations]
-        embeddings = self._embedder.embed([window for windows in read for _, window in windows])
+        embeddings = self.embedder.embed([window for windows in read for _, window in windows])
         parts = torch.split(embeddings, [len(windows) for windows in read])
         return [
             self._assessment([span for span, _ in windows], part) for windows, part in zip(read, parts, strict=True)
@@ -91,11 +106,11 @@ class EmbeddedClassifier(Classifier):
         The assistant's turns are mostly the model's own, long and already steered; read so closely, nearly every long
         conversation would count as risky. What a forged turn asks for as a whole still does.
         """
-        whole = self._embedder.windows(text)
+        whole = self.embedder.windows(text)
         yield from whole
         if closely and (len(whole) > 1 or len(whole[0].ids) > LONG_TOKENS):
             for start, end in sentence_pairs(text):
-                for window in self._embedder.windows(text[start:end]):
+                for window in self.embedder.windows(text[start:end]):
                     yield replace(window, start=start + window.start, end=start + window.end)
 
     def _assessment(self, spans: Sequence[Span], embeddings: Tensor) -> RiskAssessment:

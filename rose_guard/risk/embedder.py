@@ -47,6 +47,8 @@ class SentenceEmbedder:
         ModelLoadError: if the wheel is not installed; the message names the command that installs it.
     """
 
+    _lead: tuple[int, ...] = ()  # token ids that every window is read after
+
     def __init__(self, delta: EncoderDelta | None = None) -> None:
         from transformers import AutoModel, AutoTokenizer
 
@@ -67,18 +69,25 @@ class SentenceEmbedder:
 
         Special tokens spelt out in the text are read as text.
         """
+        return self._covering(text, WINDOW_TOKENS, OVERLAP_TOKENS)
+
+    def parts(self, text: str, tokens: int, overlap: int) -> list[str]:
+        """The text in overlapping parts of so many tokens; at least one, empty for an empty text."""
+        return [text[window.start : window.end] for window in self._covering(text, tokens, overlap)]
+
+    def _covering(self, text: str, tokens: int, overlap: int) -> list[Window]:
         encoding = self._tokenizer(
             text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True, verbose=False
         )
         ids, offsets = encoding["input_ids"], encoding["offset_mapping"]
         found, start = [], 0
         while True:
-            end = min(start + WINDOW_TOKENS, len(ids))
+            end = min(start + tokens, len(ids))
             if start < end:
                 found.append(Window(offsets[start][0], offsets[end - 1][1], tuple(ids[start:end])))
             if end == len(ids):
                 return found or [Window(0, len(text), ())]
-            start = end - OVERLAP_TOKENS
+            start = end - overlap
 
     def embed(self, windows: Sequence[Window]) -> Tensor:
         """Embeddings of shape ``(windows, dimensions)``; windows of like length share a batch.
@@ -103,7 +112,9 @@ class SentenceEmbedder:
 
         first, last = self._tokenizer.cls_token_id, self._tokenizer.sep_token_id
         batch = self._tokenizer.pad(
-            {"input_ids": [[first, *window.ids, last] for window in windows]}, return_tensors="pt", verbose=False
+            {"input_ids": [[first, *self._lead, *window.ids, last] for window in windows]},
+            return_tensors="pt",
+            verbose=False,
         )
         hidden = self.model(**batch).last_hidden_state
         mask = batch["attention_mask"].unsqueeze(-1)

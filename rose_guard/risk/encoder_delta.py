@@ -7,11 +7,11 @@ row: ``W_tuned ≈ W + scale · int8``; vectors are kept as they are.
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rose_guard.errors import ModelLoadError
+from rose_guard.risk.weights_file import read_weights, write_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-FORMAT = "rose_guard encoder delta 1"
+FORMAT = "rose_guard encoder delta 2"
 _SCALE = ".scale"
 _STEPS = 127.0
 
@@ -60,24 +60,14 @@ class EncoderDelta:
         Raises:
             ModelLoadError: if it is missing or damaged, or is something else.
         """
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(path, framework="pt") as file:
-                about = json.loads((file.metadata() or {}).get("encoder", "{}"))
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        except (OSError, SafetensorError) as error:
-            raise ModelLoadError(f"cannot read the encoder delta {path.name}: {type(error).__name__}") from error
+        about, tensors = read_weights(path, "encoder delta")
         if about.get("format") != FORMAT:
             raise ModelLoadError(f"{path.name} is no encoder delta; train it anew")
         return cls(tensors)
 
     def save(self, path: Path) -> None:
         """Write a safetensors file; the same delta always gives the same bytes."""
-        from safetensors.torch import save_file
-
-        tensors = {name: tensor.contiguous() for name, tensor in self.tensors.items()}
-        save_file(tensors, path, metadata={"encoder": json.dumps({"format": FORMAT})})
+        write_weights(path, {"format": FORMAT}, self.tensors)
 
     @property
     def version(self) -> str:

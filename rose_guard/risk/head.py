@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rose_guard.errors import ModelLoadError
+from rose_guard.risk.weights_file import read_weights, write_weights
 from rose_guard.taxonomy import ATTACKS, HAZARDS
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-FORMAT = "rose_guard risk head 2"
+FORMAT = "rose_guard risk head 3"
 _ROWS = {"harmful": 1, "hazards": len(HAZARDS), "attacks": len(ATTACKS)}
 
 
@@ -42,15 +42,7 @@ class Head:
         Raises:
             ModelLoadError: if it is missing, damaged, or was made for another taxonomy.
         """
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        except (OSError, SafetensorError) as error:
-            raise ModelLoadError(f"cannot read the risk head {path.name}: {type(error).__name__}") from error
-        about = json.loads(metadata.get("head", "{}"))
+        about, tensors = read_weights(path, "risk head")
         if about.get("format") != FORMAT or about.get("labels") != _labels():
             raise ModelLoadError(f"{path.name} is no risk head for this taxonomy; train it anew")
         expected: dict[str, tuple[int, ...]] = {
@@ -95,13 +87,10 @@ class Head:
 
     def save(self, path: Path) -> None:
         """Write a safetensors file; the same head always gives the same bytes."""
-        from safetensors.torch import save_file
-
-        tensors = {f"{name}.weight": tensor.contiguous() for name, tensor in self.weights.items()}
-        tensors |= {f"{name}.bias": tensor.contiguous() for name, tensor in self.biases.items()}
-        # One entry only: safetensors writes several in no particular order.
+        tensors = {f"{name}.weight": tensor for name, tensor in self.weights.items()}
+        tensors |= {f"{name}.bias": tensor for name, tensor in self.biases.items()}
         about = {"format": FORMAT, "encoder": self.encoder, "dimensions": self.dimensions, "labels": _labels()}
-        save_file(tensors, path, metadata={"head": json.dumps(about)})
+        write_weights(path, about, tensors)
 
     def scores(self, embeddings: Tensor) -> dict[str, Tensor]:
         """Probabilities for each label, ``harmful`` among them, each of shape ``(windows,)``.

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from rose_guard.risk.corpus import Example
     from rose_guard.risk.head import Head
+    from rose_guard.risk.language_report import Languages
     from rose_guard.risk.report import Report
 
 LICENCES = {
@@ -27,7 +28,9 @@ LICENCES = {
 _OWN = "written for this project, Apache-2.0"
 
 
-def model_card(head: Head, examples: Sequence[Example], report: Report, *, tuned: bool) -> str:
+def model_card(
+    head: Head, examples: Sequence[Example], report: Report, *, tuned: bool, languages: Languages | None = None
+) -> str:
     """The card as Markdown.
 
     Args:
@@ -35,19 +38,21 @@ def model_card(head: Head, examples: Sequence[Example], report: Report, *, tuned
         examples: everything that it was trained and measured on.
         report: what was measured.
         tuned: whether the encoder was tuned in the same run.
+        languages: what was measured in other languages, for the multilingual one.
     """
+    reads, base = ("English", "all-MiniLM-L6-v2") if languages is None else ("many languages", "multilingual-e5-small")
     return "\n".join(
         [
             f"# Risk classifier {head.version}",
             "",
             "Three linear maps over an encoder: whether answering a text would do harm, which of 18 hazards it is, and",
-            "which of 5 attacks. It reads English. The encoder is",
-            f"{head.encoder}: all-MiniLM-L6-v2, tuned {'in the same run' if tuned else 'before'}.",
+            f"which of 5 attacks. It reads {reads}. The encoder is",
+            f"{head.encoder}: {base}, tuned {'in the same run' if tuned else 'before'}.",
             "Written by `rose-guard train-classifier`; the same texts give the same bytes on the same machine.",
             "",
             "## Texts",
             "",
-            *_table(("source", "trained on", "measured on", "origin and licence"), _sources(examples)),
+            *table(("source", "trained on", "measured on", "origin and licence"), _sources(examples)),
             "",
             "## What it does",
             "",
@@ -56,10 +61,11 @@ def model_card(head: Head, examples: Sequence[Example], report: Report, *, tuned
             f"- harmful against harmless, area under the ROC curve: {report.auroc}",
             f"- expected calibration error at 50 % prevalence: {report.calibration}",
             "",
+            *_languages(languages),
             *_look_alikes(report),
             f"Share with a probability of harm of at least {report.threshold}:",
             "",
-            *_table(
+            *table(
                 ("source", "kind", "texts", "trained on", "flagged", "right hazard of 18"),
                 source_rows(report),
             ),
@@ -67,7 +73,7 @@ def model_card(head: Head, examples: Sequence[Example], report: Report, *, tuned
             "By hazard, on held-out texts, with the thresholds at which 0.3 % and 1 % of held-out harmless texts score",
             "as high, and the share of harmful ones found there:",
             "",
-            *_table(HAZARD_HEADS, hazard_rows(report)),
+            *table(HAZARD_HEADS, hazard_rows(report)),
             "",
             "By attack, area under the ROC curve on held-out texts: "
             + ", ".join(f"{attack} {value:.3f}" for attack, value in report.attacks.items())
@@ -76,7 +82,7 @@ def model_card(head: Head, examples: Sequence[Example], report: Report, *, tuned
             *_left_out(report),
             "## Limits",
             "",
-            "- English only; other languages pass or are flagged by chance.",
+            *([] if languages else ["- English only; other languages pass or are flagged by chance."]),
             "- The look-alikes that it was trained on share their writers' habits; real ones are more varied.",
             "- It reads 126 tokens at a time: what is spread more thinly than that can be missed.",
             "- It scores what is asked, not who asks or why. It is a gate for a policy, not a verdict on a person.",
@@ -114,6 +120,20 @@ def _look_alikes(report: Report) -> list[str]:
     return ["On other sets that hold both kinds and were never trained on:", "", *lines, ""] if lines else []
 
 
+def _languages(languages: Languages | None) -> list[str]:
+    if languages is None:
+        return []
+    from rose_guard.risk.language_report import HEADS
+
+    return [
+        "In other languages, on pairs written for this project; the last three columns at the threshold",
+        f"{languages.threshold:.2f}, where 5 % of held-out ordinary English prompts score as high:",
+        "",
+        *table(HEADS, (language.row() for language in languages.reports)),
+        "",
+    ]
+
+
 def _left_out(report: Report) -> list[str]:
     if not report.left_out:
         return []
@@ -122,7 +142,7 @@ def _left_out(report: Report) -> list[str]:
         "Leaving out one harmful and one harmless public set, training the head on the rest and measuring on the two,",
         f"area under the ROC curve (mean {mean:.3f}):",
         "",
-        *_table(
+        *table(
             ("harmful set", "harmless set", "AUROC"),
             ((bad, good, f"{value:.3f}") for (bad, good), value in report.left_out.items()),
         ),
@@ -130,5 +150,6 @@ def _left_out(report: Report) -> list[str]:
     ]
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Lines of a Markdown table."""
     return [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}", *(f"| {' | '.join(row)} |" for row in rows)]

@@ -10,7 +10,7 @@ from rose_guard_benchmarks import report, workload
 from rose_guard_benchmarks.figure import Figure, compare, interleave
 from rose_guard_benchmarks.figures import FIGURES
 from rose_guard_benchmarks.subject import Subject
-from tests.test_guard import FakeClassifier
+from tests.guard.fakes import FakeClassifier
 from tests.tiny import tiny_model
 
 

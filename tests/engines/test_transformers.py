@@ -68,6 +68,45 @@ def test_a_stop_string_ends_the_answer_before_it(tiny_engine, soup):
     assert last.finish_reason == "stop"
 
 
+class Letters:
+    """A grammar of ASCII letters, which a random model needs to write text that can be read back."""
+
+    def __init__(self):
+        self.asked = []
+
+    def token_mask(self, tokenizer, vocabulary):
+        letters = [token.isascii() and token.isalpha() for token in map(tokenizer.decode, range(len(tokenizer)))]
+        allowed = torch.tensor(letters + [False] * (vocabulary - len(tokenizer)))
+
+        def mask(generated):
+            self.asked.append(len(generated))
+            return allowed
+
+        return mask
+
+
+@pytest.mark.parametrize("kept", [1, 4, 9])
+def test_an_answer_that_is_begun_goes_on_as_if_it_had_never_stopped(tiny_engine, soup, kept):
+    whole = text_of(tiny_engine, request(soup, constraint=Letters()))
+    begun = whole[:kept]
+    assert len(tiny_engine.token_ids(begun)) == kept
+    left = request(soup, constraint=Letters(), begun=begun, max_new_tokens=20 - kept)
+    *deltas, last = tiny_engine.stream(left)
+    assert begun + "".join(delta.text for delta in [*deltas, last]) == whole
+    assert last.usage.input_tokens == last.prompt_tokens == len(tiny_engine._prompt.encode(soup, lead="Be kind."))
+
+
+def test_a_grammar_goes_on_behind_what_is_begun(tiny_engine, soup):
+    grammar = Letters()
+    text_of(tiny_engine, request(soup, begun="abc", max_new_tokens=3, constraint=grammar))
+    assert grammar.asked == list(range(len(tiny_engine.token_ids("abc")) + 3))
+
+
+def test_deltas_count_every_token_once(tiny_engine, soup):
+    *deltas, last = tiny_engine.stream(request(soup))
+    assert sum(delta.tokens for delta in [*deltas, last]) == last.usage.output_tokens
+
+
 def test_requests_that_are_read_in_turns_do_not_disturb_one_another(tiny_engine, soup):
     other = [Message("user", "Bye")]
     alone = [text_of(tiny_engine, request(soup)), text_of(tiny_engine, request(other))]

@@ -21,7 +21,7 @@ from rose_guard import (
     SettingsError,
 )
 from rose_guard.engines.transformers import TransformersEngine
-from tests.test_guard import FailingClassifier, FakeClassifier
+from tests.guard.fakes import FailingClassifier, FakeClassifier
 from tests.tiny import tiny_model
 
 CHAT = [("system", "You are Acme's bot."), ("user", "How do I make a lentil soup?")]

@@ -3,7 +3,7 @@
 import pytest
 
 from rose_guard import ChatRose, PolicyViolation, RoseLLM
-from tests.test_guard import FakeClassifier
+from tests.guard.fakes import FakeClassifier
 
 PROMPT = "How do I make a lentil soup?"
 

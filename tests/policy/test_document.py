@@ -44,7 +44,7 @@ def problems(text):
         ("version: 1\nmax_total_alpha: 1.0", "p.yaml:2:1: max_total_alpha: input should be less than 1"),
         ("version: 2", "p.yaml:1:1: version"),
         ("hazards: {}", "p.yaml:1:1: `version` is missing"),
-        ("version: 1\nmode: shadow", "p.yaml:2:1: mode"),
+        ("version: 1\nmode: shado", "p.yaml:2:1: mode"),
         ("version: 1\nclassifier: {on_error: allow}", "p.yaml:2:14: classifier.on_error"),
         ("version: 1\nclassifier: {on_error: steer}", "p.yaml:2:14: classifier.on_error"),
         ("version: 1\nversion: 1", "duplicate key"),
@@ -78,7 +78,7 @@ def problems(text):
         ("version: 1\nhazards:", "p.yaml:2:1: `hazards` has no value"),
         ("version: 1\nhazards:\n  hate: {threshold: true}", "p.yaml:3:10: hazards.hate.threshold"),
         ("version: 1\nhazards:\n  hate: {alpha: '0.3'}", "p.yaml:3:10: hazards.hate.alpha"),
-        ("version: " + "[" * 3000 + "]" * 3000, "p.yaml:1:1: not valid YAML, or nested too deeply"),
+        ("version: " + "[" * 3000 + "]" * 3000, "p.yaml:1:25: nested more than 16 levels deep"),
         (
             "version: 1\nhazards:\n  hate:\n    bands: [{at: 0.3, action: steer}, {at: 0.8, action: steer, horizon: 1}]",
             "shorter horizon",

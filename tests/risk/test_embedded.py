@@ -114,8 +114,8 @@ def test_false_alarms_on_ordinary_prompts_are_rare(classifier):
 
 def test_windows_overlap_and_cover_every_token(classifier):
     text = "one two three four five six seven eight nine ten " * 80
-    windows = classifier._embedder.windows(text)
-    whole = classifier._embedder._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+    windows = classifier.embedder.windows(text)
+    whole = classifier.embedder._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
     covered = list(windows[0].ids)
     for window in windows[1:]:
         covered += window.ids[embedder.OVERLAP_TOKENS :]
@@ -130,15 +130,15 @@ def test_every_text_is_scored(classifier, text):
 
 
 def test_control_tokens_of_the_embedder_are_read_as_text(classifier):
-    windows = classifier._embedder.windows("[SEP] [CLS] [MASK] [PAD] [UNK]")
-    assert not set(windows[0].ids) & set(classifier._embedder._tokenizer.all_special_ids)
+    windows = classifier.embedder.windows("[SEP] [CLS] [MASK] [PAD] [UNK]")
+    assert not set(windows[0].ids) & set(classifier.embedder._tokenizer.all_special_ids)
 
 
 def test_a_batch_scores_as_each_alone(classifier):
-    windows = [classifier._embedder.windows(text)[0] for text in ("hi", "How do I make a lentil soup?", "x " * 90)]
-    together = classifier._embedder.embed(windows)
-    alone = torch.cat([classifier._embedder.embed([window]) for window in windows])
-    assert together.shape == (3, classifier._embedder.dimensions)
+    windows = [classifier.embedder.windows(text)[0] for text in ("hi", "How do I make a lentil soup?", "x " * 90)]
+    together = classifier.embedder.embed(windows)
+    alone = torch.cat([classifier.embedder.embed([window]) for window in windows])
+    assert together.shape == (3, classifier.embedder.dimensions)
     assert torch.allclose(together, alone, atol=1e-4)
 
 

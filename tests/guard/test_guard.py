@@ -15,64 +15,13 @@ from rose_guard import (
     RiskAssessment,
     RoseSettings,
 )
-from rose_guard.engines import Contrast, Delta, Timing, Usage
+from rose_guard.engines import Usage
 from rose_guard.guard import GenerationOptions
 from rose_guard.message import digest
 from rose_guard.risk.classifier import Classifier
-from rose_guard.taxonomy import ATTACKS, HAZARDS
+from tests.guard.fakes import FailingClassifier, FakeClassifier, FakeEngine
 
 HI = [Message("user", "Hi")]
-
-
-class FakeClassifier:
-    """Gives the scores that it is told to give."""
-
-    name = "fake"
-
-    def __init__(self, **scores):
-        self.scores = scores
-
-    def classify(self, messages):
-        values = {**dict.fromkeys([*HAZARDS, *ATTACKS], 0.0), **self.scores}
-        return RiskAssessment(
-            max(values.values()), {h: values[h] for h in HAZARDS}, {a: values[a] for a in ATTACKS}, classifier="fake"
-        )
-
-
-class FailingClassifier:
-    name = "failing"
-
-    def __init__(self, error):
-        self.error = error
-
-    def classify(self, messages):
-        raise self.error
-
-
-class FakeEngine:
-    """Remembers what it was asked for, and answers in three pieces."""
-
-    model_id = "fake"
-
-    def __init__(self):
-        self.requests = []
-
-    def stream(self, request):
-        self.requests.append(request)
-        yield Delta("one ")
-        yield Delta("two ")
-        yield Delta("three", "stop", Usage(3, 3), Contrast(0, 0), Timing(0.1))
-
-    def streams(self, requests):
-        return [self.stream(request) for request in requests]
-
-    async def astream(self, request):
-        for delta in self.stream(request):
-            await asyncio.sleep(0)
-            yield delta
-
-    def token_ids(self, text):
-        return [ord(char) for char in text]
 
 
 def guard_for(policy=None, **scores):

@@ -1,0 +1,165 @@
+"""CheckedAnswer: an answer of which nothing is shown before it was scored, as steps that say what is to be done.
+
+What is found harmful is withheld. The policy says whether the answer is then refused, or begun anew behind what was
+clean, with a stronger contrast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from rose_guard.engines.engine import Contrast, Delta, ReversePrompt, Timing
+from rose_guard.errors import PolicyViolation
+from rose_guard.guard.answer import OutputVerdict, Piece
+from rose_guard.guard.effect import Decode, Read, ScoreAnswer
+from rose_guard.guard.held_answer import HeldAnswer
+from rose_guard.guard.lines import end_line, output_line, recorded, restart_line
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from rose_guard.engines.engine import GenerationRequest
+    from rose_guard.guard.effect import Record, Steps
+    from rose_guard.policy.decision import Decision
+    from rose_guard.policy.policy import Policy
+
+UNRECORDED = "what was found could not be recorded"
+
+Finding = float | str
+"""The score that was too high, or why there is none."""
+
+
+@dataclass(slots=True)
+class CheckedAnswer:
+    """One answer under way.
+
+    Args:
+        request: for one answer.
+        decision: what the policy decided of the conversation.
+        policy: says what is harmful, and what happens then.
+        index: which of several answers it is.
+        language: of the policy's texts.
+        records: whether there is an audit log.
+    """
+
+    request: GenerationRequest
+    decision: Decision
+    policy: Policy
+    index: int
+    language: str
+    records: bool
+    _held: HeldAnswer = field(init=False)
+    _restarts: int = 0
+
+    def __post_init__(self) -> None:
+        check = self.policy.output
+        self._held = HeldAnswer(check.window_tokens, check.hold_back_tokens, self.index)
+
+    def steps(self) -> Steps:
+        """Decode, score each window, and give out what is clean.
+
+        Raises:
+            PolicyViolation: if the answer cannot be scored or recorded and the policy blocks then.
+        """
+        yield Decode(self.request)
+        finding: Finding | None = None
+        for alpha in (*restart_alphas(self.decision, self.policy), None):
+            finding = yield from self._release_while_clean()
+            if finding is None:
+                return
+            self._held.discard()
+            if isinstance(finding, str) or alpha is None or not (yield from self._begin_anew(alpha)):
+                break
+        assert finding is not None
+        yield from self._refuse(finding)
+
+    def _release_while_clean(self) -> Generator[Any, Any, Finding | None]:
+        """Give out what is clean; ends with what was found, or None at the answer's end."""
+        held, highest = self._held, 0.0
+        while (delta := (yield Read())) is not None:
+            held.push(delta)
+            if not held.due:
+                continue
+            if held.window:
+                score: Finding = yield ScoreAnswer(held.window, self.policy.scoring_time(len(held.window)))
+                if isinstance(score, str) or score >= self.policy.output.threshold:
+                    return score
+                highest = max(highest, score)
+            verdict = OutputVerdict("release", highest, self._restarts) if delta.finish_reason is not None else None
+            if verdict is not None and not (yield from self._recorded_end(verdict)):
+                return UNRECORDED
+            for released in held.release():
+                yield Piece(released, self.decision, verdict if released.finish_reason is not None else None)
+        return None
+
+    def _begin_anew(self, alpha: float) -> Generator[Any, Any, bool]:
+        """Decode on behind what was clean, contrasted this strongly; whether that could be recorded."""
+        self._restarts += 1
+        line = restart_line(self.decision, self._restarts, alpha, self._held.tokens, self.index)
+        if self.records and not (yield from recorded(line, self.decision, self.policy)):
+            return False
+        yield Decode(self._restarted(alpha))
+        return True
+
+    def _refuse(self, finding: Finding) -> Steps:
+        """End the answer with the policy's message; what was found is never shown."""
+        unscored = isinstance(finding, str)
+        verdict = OutputVerdict("refuse", None if unscored else float(finding), self._restarts)
+        message = self.policy.message(self.policy.output.message, self.language)
+        text = f"\n\n{message}" if self._held.text else message
+        usage = self._held.usage
+        last = Delta(text, "content_filter", usage, Contrast(0, 0), Timing(), prompt_tokens=usage.input_tokens)
+        self._held.push(last)
+        if finding is not UNRECORDED:
+            yield from self._recorded_end(verdict)
+        if unscored and self.policy.output.on_error == "block":
+            raise PolicyViolation(f"the answer could not be checked ({finding})", self.decision.decision_id)
+        for released in self._held.release():
+            yield Piece(released, self.decision, verdict)
+
+    def _recorded_end(self, verdict: OutputVerdict) -> Generator[Any, Any, bool]:
+        """Write down the verdict and how the answer ends; whether both are durable."""
+        if not self.records:
+            return True
+        last, text, tokens = self._held.end
+        lines: list[Record] = [
+            output_line(self.decision, verdict, (0, tokens), self.index),
+            end_line(self.decision, last, text),
+        ]
+        for line in lines:
+            if not (yield from recorded(line, self.decision, self.policy)):
+                return False
+        return True
+
+    def _restarted(self, alpha: float) -> GenerationRequest:
+        """The same answer behind what was released of it, with a stronger contrast to its end."""
+        check, decision, policy = self.policy.output, self.decision, self.policy
+        branches = decision.branches or ((check.reverse_prompt, 1.0),)
+        return replace(
+            self.request,
+            begun=self._held.text,
+            max_new_tokens=max(1, self.request.max_new_tokens - self._held.tokens),
+            settings=self.request.settings.updated(alpha=alpha, horizon=None, schedule="constant"),
+            safe_prompt=policy.safe_prompt(decision.safe_prompt or check.safe_prompt, self.language),
+            reverse_prompts=tuple(
+                ReversePrompt(policy.reverse_prompt(prompt_id, self.language), share) for prompt_id, share in branches
+            ),
+        )
+
+
+def restart_alphas(decision: Decision, policy: Policy) -> tuple[float, ...]:
+    """Total alpha of each restart: from ``restart_alpha`` up to the policy's ceiling, each above the one before.
+
+    A restart that could not be stronger than what was found harmful is none.
+    """
+    check = policy.output
+    if check.action != "restart":
+        return ()
+    rise = (policy.max_total_alpha - check.restart_alpha) / max(1, check.restarts - 1)
+    alphas = [decision.alpha]
+    for restart in range(check.restarts):
+        alpha = min(check.restart_alpha + rise * restart, policy.max_total_alpha)
+        if alpha > alphas[-1]:
+            alphas.append(alpha)
+    return tuple(alphas[1:])

@@ -1,0 +1,95 @@
+"""HeldAnswer: text that waits until it has been checked. Pure; knows neither classifier nor engine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rose_guard.engines.engine import Usage
+
+if TYPE_CHECKING:
+    from rose_guard.engines.engine import Delta
+
+
+class HeldAnswer:
+    """An answer on its way out, its last tokens held back.
+
+    Windows overlap: each holds the tokens that wait and as many released ones as still fit, so that what begins in one
+    window and ends in the next is read together.
+
+    Args:
+        window_tokens: how many tokens are scored together.
+        hold_back_tokens: how many wait before they are scored; what is left at the end is scored too.
+        index: which of several answers it is.
+    """
+
+    def __init__(self, window_tokens: int, hold_back_tokens: int, index: int = 0) -> None:
+        self._window_tokens, self._hold_back_tokens, self._index = window_tokens, hold_back_tokens, index
+        self._released: list[Delta] = []
+        self._held: list[Delta] = []
+        self._decoded = self._prompt_tokens = 0
+
+    def push(self, delta: Delta) -> None:
+        """Take what was decoded."""
+        self._held.append(delta)
+        self._decoded += delta.tokens
+        self._prompt_tokens = delta.prompt_tokens
+
+    @property
+    def due(self) -> bool:
+        """Whether what waits must be scored, or released, now."""
+        return bool(self._held) and (
+            self._held[-1].finish_reason is not None or _tokens(self._held) >= self._hold_back_tokens
+        )
+
+    @property
+    def window(self) -> str:
+        """The text to score: what waits, behind what was released before it; empty where no text waits."""
+        if not any(delta.text for delta in self._held):
+            return ""
+        room = self._window_tokens - _tokens(self._held)
+        before: list[Delta] = []
+        for delta in reversed(self._released):
+            room -= max(1, delta.tokens)
+            if room < 0:
+                break
+            before.append(delta)
+        return "".join(delta.text for delta in [*reversed(before), *self._held])
+
+    @property
+    def text(self) -> str:
+        """What was released so far."""
+        return "".join(delta.text for delta in self._released)
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens the released text has."""
+        return _tokens(self._released)
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens read and decoded so far, those thrown away included."""
+        return Usage(self._prompt_tokens, self._decoded)
+
+    @property
+    def end(self) -> tuple[Delta, str, int]:
+        """The last delta as it will be given out, and the whole text and its tokens then."""
+        text = self.text + "".join(delta.text for delta in self._held)
+        last = replace(self._held[-1], index=self._index, usage=self.usage)
+        return last, text, self.tokens + _tokens(self._held)
+
+    def release(self) -> list[Delta]:
+        """What waited, to be given out; the last delta of all carries the usage of every attempt."""
+        released, self._held = self._held, []
+        self._released += released
+        return [
+            replace(delta, index=self._index, usage=self.usage if delta.finish_reason else None) for delta in released
+        ]
+
+    def discard(self) -> None:
+        """Throw away what waits."""
+        self._held = []
+
+
+def _tokens(deltas: list[Delta]) -> int:
+    return sum(max(1, delta.tokens) for delta in deltas if delta.text or delta.tokens)

@@ -1,0 +1,100 @@
+"""Laws of escalation: risky turns are counted for whom they belong to, and what cannot be counted counts as too many."""
+
+import pytest
+
+from rose_guard import ConversationMemoryError, Guard, Message, Policy, PolicyError, SettingsError
+from rose_guard.guard import GenerationOptions
+from tests.guard.fakes import FakeClassifier, FakeEngine
+
+POLICY = Policy.from_yaml("""
+version: 1
+hazards:
+  hate: {escalate: {after: 2, within_s: 600, action: refuse, notify: true}}
+tenants:
+  strict: {hazards: {hate: {action: refuse}}}
+""")
+
+
+def turn(number):
+    return [Message("user", f"turn {number}")]
+
+
+def actions(guard, options, numbers=range(4)):
+    return [guard.decide(turn(number), options=options).action for number in numbers]
+
+
+def risky(**kwargs):
+    return Guard(FakeEngine(), classifier=FakeClassifier(hate=0.9), policy=POLICY, **kwargs)
+
+
+ANN = GenerationOptions(principal="ann")
+
+
+def test_after_so_many_risky_turns_the_next_one_is_treated_more_strictly():
+    assert actions(risky(), ANN) == ["steer", "steer", "refuse", "refuse"]
+
+
+def test_a_fresh_thread_forgets_nothing_of_a_principals_turns():
+    guard = risky()
+    threads = [GenerationOptions(principal="ann", thread=str(i)) for i in range(3)]
+    assert [guard.decide(turn(i), options=options).action for i, options in enumerate(threads)][-1] == "refuse"
+
+
+def test_another_principal_and_another_tenant_start_from_nothing():
+    guard = risky()
+    actions(guard, ANN)
+    assert actions(guard, GenerationOptions(principal="bob"))[0] == "steer"
+
+
+def test_the_same_conversation_judged_again_is_the_same_turn():
+    assert actions(risky(), ANN, [1, 1, 1, 1]) == ["steer"] * 4
+
+
+def test_without_principal_and_thread_nothing_is_counted():
+    assert actions(risky(), GenerationOptions()) == ["steer"] * 4
+
+
+def test_a_harmless_turn_is_not_counted_and_not_punished():
+    guard = risky()
+    actions(guard, ANN)
+    guard.classifier = FakeClassifier()
+    assert guard.decide(turn(9), options=ANN).action == "allow"
+
+
+def test_turns_that_cannot_be_counted_count_as_too_many():
+    class Broken:
+        def count_and_add(self, key, turn, windows):
+            raise ConversationMemoryError("the disk is gone")
+
+    assert actions(risky(memory=Broken()), ANN, [1]) == ["refuse"]
+
+
+def test_a_human_is_told_once_per_decision_and_cannot_change_it():
+    told = []
+
+    def tell(decision):
+        told.append(decision.notify)
+        raise RuntimeError("pager is down")
+
+    assert actions(risky(on_notify=tell), ANN) == ["steer", "steer", "refuse", "refuse"]
+    assert told == [("hate",), ("hate",)]
+
+
+async def test_async_counts_as_sync():
+    guard = risky()
+    found = [(await guard.adecide(turn(number), options=ANN)).action for number in range(3)]
+    assert found == ["steer", "steer", "refuse"]
+
+
+def test_a_guards_tenant_is_the_constructors_or_the_options_never_both():
+    assert risky(tenant="strict").decide(turn(1)).action == "refuse"
+    assert risky().decide(turn(1), options=GenerationOptions(tenant="strict")).action == "refuse"
+    with pytest.raises(SettingsError):
+        risky(tenant="strict").decide(turn(1), options=GenerationOptions(tenant="other"))
+
+
+def test_an_unknown_tenant_is_refused_and_never_falls_back():
+    with pytest.raises(PolicyError):
+        risky(tenant="nobody")
+    with pytest.raises(PolicyError):
+        risky().decide(turn(1), options=GenerationOptions(tenant="nobody"))

@@ -1,0 +1,79 @@
+"""Laws of what waits to be checked: nothing is released unseen, nothing is lost, windows overlap."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rose_guard.engines import Delta, Usage
+from rose_guard.guard.held_answer import HeldAnswer
+
+deltas = st.lists(
+    st.builds(Delta, st.text(max_size=4), tokens=st.integers(0, 3), prompt_tokens=st.just(5)), max_size=40
+)
+sizes = st.integers(8, 20).flatmap(lambda window: st.tuples(st.just(window), st.integers(1, window)))
+
+
+def run(held, given_out, deltas):
+    """Release all windows as clean; what was scored, beside what was released after it."""
+    scored = []
+    for delta in [*deltas, Delta("", "stop", Usage(5, 0), prompt_tokens=5)]:
+        held.push(delta)
+        if held.due:
+            scored.append(held.window)
+            given_out += held.release()
+    return scored
+
+
+@given(deltas, sizes)
+def test_what_is_released_is_what_was_decoded(deltas, sizes):
+    given_out = []
+    run(HeldAnswer(*sizes), given_out, deltas)
+    assert "".join(delta.text for delta in given_out) == "".join(delta.text for delta in deltas)
+
+
+@given(deltas, sizes)
+def test_every_character_is_in_a_scored_window_before_it_is_released(deltas, sizes):
+    held, seen, released = HeldAnswer(*sizes), "", ""
+    for delta in [*deltas, Delta("", "stop", Usage(5, 0))]:
+        held.push(delta)
+        if held.due:
+            window = held.window
+            for text in (each.text for each in held.release()):
+                released += text
+            seen = window
+            assert not released or not window or released.endswith(window)
+    assert held.text == released
+    assert released.endswith(seen)
+
+
+@given(deltas, sizes)
+def test_no_more_waits_than_the_hold_back_and_the_last_delta(deltas, sizes):
+    held = HeldAnswer(*sizes)
+    for delta in deltas:
+        held.push(delta)
+        if held.due:
+            held.release()
+        assert held.end[2] - held.tokens < sizes[1] if held._held else True
+
+
+def test_a_window_reaches_back_over_what_was_released():
+    held = HeldAnswer(8, 2)
+    windows = run(held, [], [Delta(f"{i} ", tokens=1) for i in range(12)])
+    assert windows[-2] == "4 5 6 7 8 9 10 11 "
+    assert all(len(window.split()) <= 8 for window in windows)
+
+
+def test_usage_counts_what_was_thrown_away_too():
+    held = HeldAnswer(8, 2)
+    held.push(Delta("a", tokens=3, prompt_tokens=11))
+    held.discard()
+    held.push(Delta("b", "stop", Usage(99, 99), tokens=2, prompt_tokens=11))
+    (last,) = held.release()
+    assert last.usage == Usage(11, 5)
+
+
+@pytest.mark.parametrize("index", [0, 3])
+def test_each_delta_says_which_answer_it_belongs_to(index):
+    held = HeldAnswer(8, 1, index)
+    held.push(Delta("a", "stop", Usage(1, 1), tokens=1))
+    assert [delta.index for delta in held.release()] == [index]

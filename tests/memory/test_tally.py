@@ -1,0 +1,78 @@
+"""Laws of a tally: it stays small, and what is written is what is read."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rose_guard.errors import ConversationMemoryError
+from rose_guard.memory import RiskyTurn
+from rose_guard.memory.tally import Tally
+
+WINDOWS = {"hate": (2, 10.0), "privacy": (4, 25.5)}
+TIMES = st.floats(-1e12, 1e12)
+TURNS = st.builds(RiskyTurn, st.sampled_from([("hate",), ("hate", "privacy")]), st.text("12345", min_size=1), TIMES)
+
+
+def tally_of(turns, windows=WINDOWS):
+    tally = Tally()
+    for turn in turns:
+        tally = tally.add(turn, windows)
+    return tally
+
+
+@given(st.lists(TURNS, min_size=1))
+def test_no_more_turns_are_kept_than_are_needed(turns):
+    tally = tally_of(turns)
+    for label, (after, _) in WINDOWS.items():
+        distinct = {turn.digest for turn in turns if label in turn.labels}
+        kept = tally.labels[label].turns if distinct else {}
+        assert len(kept) == min(len(distinct), after + 1)
+
+
+@given(st.lists(TURNS, min_size=1), st.randoms())
+def test_the_order_in_which_turns_come_does_not_matter(turns, random):
+    shuffled = random.sample(turns, len(turns))
+    assert tally_of(shuffled).dump() == tally_of(turns).dump()
+
+
+@given(st.lists(TURNS, min_size=1))
+def test_what_is_written_is_what_is_read(turns):
+    tally = tally_of(turns)
+    assert Tally.load(tally.dump()) == Tally.load(tally.dump().encode()) == tally
+
+
+@given(st.lists(TURNS, min_size=1), TIMES)
+def test_an_escalation_is_live_exactly_while_the_next_turn_would_be_escalated(turns, now):
+    tally = tally_of(turns)
+    counts = tally.counts(RiskyTurn((), "another", now), WINDOWS)
+    due = any(counts[label] >= after for label, (after, _) in WINDOWS.items())
+    assert (tally.live_until > now) == due
+
+
+@given(st.lists(TURNS, min_size=1), TIMES)
+def test_what_has_expired_counts_nothing(turns, now):
+    tally = tally_of(turns)
+    counts = tally.counts(RiskyTurn((), "another", now), WINDOWS)
+    assert (tally.expires <= now) == (not any(counts.values()))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        "{",
+        "[]",
+        "1",
+        b"\xff",
+        '{"hate":1}',
+        '{"hate":[1,2]}',
+        '{"hate":[1,1,9.0,{}]}',
+        '{"hate":[1,1,9.0,[1.0]]}',
+        '{"hate":[1,1,9.0,{"d":"x"}]}',
+        '{"hate":[1,1,9.0,{"d":NaN}]}',
+        '{"hate":["1",1,9.0,{"d":1.0}]}',
+    ],
+)
+def test_what_cannot_be_read_is_an_error_and_not_an_empty_tally(written):
+    with pytest.raises(ConversationMemoryError, match="cannot be read"):
+        Tally.load(written)
