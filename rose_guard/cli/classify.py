@@ -33,7 +33,8 @@ def classify(
     chosen = Policy.load(policy) if policy else Policy.default()
     screen = Screen()
     with screen.busy("Loading the classifier …"):
-        classifier = EmbeddedClassifier.shared()
+        multilingual = chosen.classifier == "embedded-multilingual"
+        classifier = EmbeddedClassifier.multilingual() if multilingual else EmbeddedClassifier.shared()
     for item in prompts:
         assessment = classifier.classify(item.messages)
         decision = chosen.decide(assessment, digest(item.messages))

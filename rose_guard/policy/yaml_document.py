@@ -83,9 +83,9 @@ class YamlDocument:
             raise PolicyError([f"{self.name}:{line}:{column}: a character that YAML does not allow"]) from None
 
     def _refuse_what_is_not_plain(self, text: str) -> None:
-        for i, line in enumerate(text.splitlines(), start=1):
-            if line.startswith("%"):
-                raise PolicyError([f"{self.name}:{i}:1: YAML directives are not allowed; leave the line out"])
+        for number, content in enumerate(text.splitlines(), start=1):
+            if content.startswith("%"):
+                raise PolicyError([f"{self.name}:{number}:1: YAML directives are not allowed; leave the line out"])
         depth = 0
         for event in YAML(typ="safe", pure=True).parse(text):
             depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)

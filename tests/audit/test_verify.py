@@ -325,7 +325,7 @@ def test_lines_in_their_place_are_not_blamed_for_those_that_are_not(tmp_path):
 def test_two_histories_of_one_chain_cannot_be_mixed_even_where_each_verifies(tmp_path):
     written(tmp_path, 2)
     (path,) = tmp_path.iterdir()
-    first, second, third = path.read_bytes().splitlines(keepends=True)
+    first, _, third = path.read_bytes().splitlines(keepends=True)
     start = json.loads(first)
     twin, _ = next_line(Head(start["chain"], 0, start["mac"]), "end", {"another": "history"}, start["time"], KEY)
     assert judged({path.name: first + twin}).intact

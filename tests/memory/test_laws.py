@@ -1,5 +1,6 @@
 """Laws that every store of risky turns keeps."""
 
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -131,6 +132,16 @@ def test_a_memory_without_room_is_refused(store, room):
         store.open(store.new_place(), max_conversations=room)
 
 
+@pytest.fixture
+def eager_threads():
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("eager_threads")
 def test_turns_at_once_see_each_other_in_some_order(memory):
     """No two see the same count, and none is lost."""
     together, windows = 8, {"hate": (100, 600.0)}

@@ -9,7 +9,8 @@ from rose_guard.memory import RiskyTurn
 from rose_guard.memory.tally import Tally
 
 WINDOWS = {"hate": (2, 10.0), "privacy": (4, 25.5)}
-TIMES = st.floats(-1e12, 1e12)
+POLICIES = [WINDOWS, {"hate": (1, 5.0), "privacy": (5, 100.0)}, {"hate": (3, 40.0), "privacy": (2, 1.0)}]
+TIMES = st.floats(0, 60) | st.floats(-1e12, 1e12)
 TURNS = st.builds(RiskyTurn, st.sampled_from([("hate",), ("hate", "privacy")]), st.text("12345", min_size=1), TIMES)
 
 
@@ -54,6 +55,19 @@ def test_what_has_expired_counts_nothing(turns, now):
     tally = tally_of(turns)
     counts = tally.counts(RiskyTurn((), "another", now), WINDOWS)
     assert (tally.expires <= now) == (not any(counts.values()))
+
+
+@given(st.lists(st.tuples(TURNS, st.sampled_from(POLICIES)), min_size=1), TIMES)
+def test_what_any_policy_still_counts_is_kept_and_what_it_escalates_is_live(added, now):
+    """Processes may follow different policies while one is rolled out: the memory serves each of them."""
+    tally = Tally()
+    for turn, policy in added:
+        tally = tally.add(turn, policy)
+    for turn, policy in added:
+        counts = tally.counts(RiskyTurn((), "another", now), policy)
+        for label in turn.labels:
+            assert tally.live_until > now or counts[label] < policy[label][0]
+            assert tally.expires > now or counts[label] == 0
 
 
 @pytest.mark.parametrize(

