@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rose_guard.assessment import RiskAssessment
-    from rose_guard.decoding.settings import RoseSettings
     from rose_guard.audit.log import AuditLog
+    from rose_guard.decoding.settings import RoseSettings
     from rose_guard.errors import (
         AuditError,
         ClassifierError,

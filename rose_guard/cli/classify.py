@@ -27,14 +27,13 @@ def classify(
     from rose_guard.cli.screen import Screen
     from rose_guard.message import digest
     from rose_guard.policy.policy import Policy
-    from rose_guard.risk.embedded import EmbeddedClassifier
+    from rose_guard.risk.named import named_classifier
 
     prompts = read_prompts(prompt, file)
     chosen = Policy.load(policy) if policy else Policy.default()
     screen = Screen()
     with screen.busy("Loading the classifier …"):
-        multilingual = chosen.classifier == "embedded-multilingual"
-        classifier = EmbeddedClassifier.multilingual() if multilingual else EmbeddedClassifier.shared()
+        classifier = named_classifier(chosen.classifier)
     for item in prompts:
         assessment = classifier.classify(item.messages)
         decision = chosen.decide(assessment, digest(item.messages))

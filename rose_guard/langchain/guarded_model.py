@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from rose_guard.guard import Piece
 
 DEFAULT = "default"
-EMBEDDED = "embedded"
-MULTILINGUAL = "embedded-multilingual"
 CONFIG = ConfigDict(arbitrary_types_allowed=True, extra="forbid", populate_by_name=True, protected_namespaces=())
 """A misspelled argument is an error; models repeat this, since LangChain's base classes would ignore it."""
 _SAMPLING = (
@@ -241,11 +239,9 @@ class GuardedModel(BaseModel):
     def _classifier(self, policy: Policy | None) -> RiskClassifier | None:
         if self.classifier is not None or policy is None or policy.ungated is not None:
             return self.classifier
-        if policy.classifier not in (EMBEDDED, MULTILINGUAL):
-            raise SettingsError(f"the policy is written for the classifier {policy.classifier!r}; pass classifier=")
-        from rose_guard.risk.embedded import EmbeddedClassifier
+        from rose_guard.risk.named import named_classifier
 
-        return EmbeddedClassifier.multilingual() if policy.classifier == MULTILINGUAL else EmbeddedClassifier.shared()
+        return named_classifier(policy.classifier)
 
     def _answer_classifier(self, policy: Policy | None) -> AnswerClassifier | None:
         if self.answer_classifier is not None or policy is None or not policy.output.enabled:
@@ -303,7 +299,7 @@ class GuardedModel(BaseModel):
             "model_name": self._model_name,
             "policy_digest": policy.digest if policy else None,
             "tenant": self.tenant,
-            "classifier": self.classifier.name if self.classifier else f"{EMBEDDED} of rose_guard {__version__}",
+            "classifier": self.classifier.name if self.classifier else f"that of rose_guard {__version__}",
             "answer_classifier": self.answer_classifier.name if self.answer_classifier else None,
             **{name: getattr(self, name) for name in (*_SAMPLING, *_DECODING, *_ANSWER)},
             # LangChain puts the call's stop strings under "stop", over what stands there.

@@ -27,6 +27,7 @@ def test_two_have_one_pseudonym_exactly_where_they_are_counted_together(one, oth
         (("a", "b", None), ("a", None, "b")),
         ((None, "b", None), ("", "b", None)),
         ((None, "-", None), ("-", "-", None)),
+        (("a:b", "c", None), ("a", "b:c", None)),
         (("a1:b", "c", None), ("a", "b1:c", None)),
         ((None, "\ud83d\ude00", None), (None, "\U0001f600", None)),
     ],

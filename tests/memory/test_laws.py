@@ -167,6 +167,25 @@ def test_a_full_memory_never_forgets_an_escalation_that_is_due(store):
     assert count_hate(memory, who("eve"), "1", NOW + 600) == 0  # theirs are over
 
 
+def test_an_escalation_that_is_over_makes_room(store):
+    memory = store.open(store.new_place(), max_conversations=1)
+    for digest, at in zip("1234", (NOW, NOW, NOW, NOW + 500), strict=True):
+        count_hate(memory, who("ann"), digest, at)
+    with pytest.raises(ConversationMemoryError, match="full"):
+        count_hate(memory, who("bob"), "1", NOW + 599)
+    assert count_hate(memory, who("bob"), "1", NOW + 600) == 0
+    assert count_hate(memory, who("bob"), "2", NOW + 600) == 1
+
+
+def test_an_escalation_is_not_over_because_a_clock_was_ahead(store):
+    memory = store.open(store.new_place(), max_conversations=1)
+    for digest, at in zip("1234", (NOW, NOW, NOW, NOW + 700), strict=True):
+        count_hate(memory, who("ann"), digest, at)
+    with pytest.raises(ConversationMemoryError, match="full"):
+        count_hate(memory, who("bob"), "1", NOW + 100)
+    assert count_hate(memory, who("ann"), "5", NOW + 100) == 3
+
+
 def test_what_has_expired_goes_before_what_is_idle(store):
     memory = store.open(store.new_place(), max_conversations=2)
     count_hate(memory, who("ann"), "1", NOW, {"hate": (3, 1000.0)})

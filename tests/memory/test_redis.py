@@ -72,6 +72,15 @@ def test_a_key_outlives_a_clock_that_went_back(client):
     assert min(client.pttl(key) for key in client.scan_iter()) > 4200 * 1000
 
 
+def test_no_key_stays_for_ever_where_there_was_no_room(client):
+    memory = RedisConversations(client, max_conversations=1)
+    for digest, at in zip("1234", (NOW, NOW, NOW, NOW + 700), strict=True):
+        count_hate(memory, who(), digest, at)
+    with pytest.raises(ConversationMemoryError, match="full"):
+        count_hate(memory, who("bob"), "1", NOW + 100)
+    assert min(client.pttl(key) for key in client.scan_iter()) > 0
+
+
 def test_what_redis_has_let_vanish_makes_room(client):
     memory = RedisConversations(client, max_conversations=1)
     for digest in "123":

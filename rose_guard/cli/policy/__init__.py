@@ -12,6 +12,6 @@ app = typer.Typer(
 app.command("lint")(lint.lint)
 app.command("explain")(explain.explain)
 app.command("diff")(diff.diff)
-app.command("test")(test.test)
+app.command("test")(test.run_cases)
 app.command("schema")(schema.schema)
 app.add_typer(audit.app, name="audit")

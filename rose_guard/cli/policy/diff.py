@@ -52,11 +52,11 @@ def _changed(before: Policy, after: Policy, file: Path) -> Iterator[dict[str, An
     """Prompts of which the two decide otherwise."""
     from rose_guard.cli.screen import Screen
     from rose_guard.message import digest
-    from rose_guard.risk.embedded import EmbeddedClassifier
+    from rose_guard.risk.named import named_classifier
 
     prompts = read_prompts(None, file)
     with Screen().busy("Loading the classifier …"):
-        classifier = EmbeddedClassifier.shared()
+        classifier = named_classifier(before.classifier)
     for item in prompts:
         assessment, judged = classifier.classify(item.messages), digest(item.messages)
         one, other = (_made(policy.decide(assessment, judged)) for policy in (before, after))

@@ -33,13 +33,13 @@ def explain(
     from rose_guard.message import digest
     from rose_guard.policy.explain import explain as explained
     from rose_guard.policy.policy import Policy
-    from rose_guard.risk.embedded import EmbeddedClassifier
+    from rose_guard.risk.named import named_classifier
 
     prompts = read_prompts(prompt, file)
     chosen = Policy.load(policy) if policy else Policy.default()
     screen = Screen()
     with screen.busy("Loading the classifier …"):
-        classifier = EmbeddedClassifier.shared()
+        classifier = named_classifier(chosen.classifier)
     for item in prompts:
         assessment = classifier.classify(item.messages)
         decision = chosen.decide(assessment, digest(item.messages), tenant=tenant)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 
-def test(
+def run_cases(
     cases: Annotated[Path, typer.Argument(help="A YAML file of cases: conversations and the decisions expected.")],
     *,
     policy: Annotated[Path | None, typer.Option(help="Policy file; the shipped policy unless given.")] = None,
@@ -20,12 +20,12 @@ def test(
     from rose_guard.message import Message, digest
     from rose_guard.policy.cases import check_case, read_cases
     from rose_guard.policy.policy import Policy
-    from rose_guard.risk.embedded import EmbeddedClassifier
+    from rose_guard.risk.named import named_classifier
 
     chosen = Policy.load(policy) if policy else Policy.default()
     expected = read_cases(cases)
     with Screen().busy("Loading the classifier …"):
-        classifier = EmbeddedClassifier.shared()
+        classifier = named_classifier(chosen.classifier)
     failed = 0
     for case in expected:
         messages = [Message(turn.role, turn.content) for turn in case.messages]
