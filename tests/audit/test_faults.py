@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import stat
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -120,6 +121,8 @@ def test_a_failed_sync_ends_the_log_since_nobody_knows_what_is_on_the_disk(tmp_p
             log._file.sync()
     with pytest.raises(AuditError, match="make a new AuditLog"):
         log.append("end", {"event": 2})
+    with suppress(AuditError):
+        log.close()
     assert 2 not in on_record(tmp_path)
     assert verify(tmp_path, KEY, [head]).intact
     with opened(tmp_path) as after:
@@ -227,6 +230,21 @@ def test_a_file_that_goes_while_a_line_is_written_is_noticed_too(tmp_path, monke
             with pytest.raises(AuditError, match="removed"):
                 log.append("end", {})
         assert log.head().sequence == 0
+
+
+def test_what_somebody_else_wrote_is_left_as_evidence(tmp_path, monkeypatch):
+    with opened(tmp_path) as log:
+
+        def write(descriptor, data):
+            count = REAL_WRITE(descriptor, data)
+            REAL_WRITE(descriptor, b"foreign")
+            return count
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", write)
+            with pytest.raises(AuditError, match="written to by something else"):
+                log.append("end", {})
+        assert log.path.read_bytes().endswith(b"foreign")
 
 
 def test_closing_never_closes_another_file(tmp_path):

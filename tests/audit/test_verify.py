@@ -3,6 +3,7 @@
 import json
 import os
 import tracemalloc
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -235,6 +236,9 @@ def test_a_missing_file_is_found(log):
         report = judged(left, heads[-1:])
         assert report.tampered
         assert kinds(judged(left)) == ({"missing"} if name != list(files)[-1] else set())
+        following = str(FileName.parse(name).following)
+        if following in files:
+            assert any(finding.file == following and finding.line is None for finding in report.findings)
 
 
 def test_two_swapped_files_are_found(log):
@@ -261,10 +265,12 @@ def test_a_renamed_file_is_found(log):
 
 
 def test_two_joined_files_are_found(log):
-    files, _ = log
-    first, second, *others = files
-    for data in (files[first] + files[second], files[second] + files[first]):
-        assert judged({first: data, **{name: files[name] for name in others}}).tampered
+    files, heads = log
+    for first, second in pairwise(files):
+        others = {name: data for name, data in files.items() if name != second}
+        for data in (files[first] + files[second], files[second] + files[first]):
+            report = judged({**others, first: data}, heads[-1:])
+            assert "misplaced" in kinds(report)
 
 
 def test_a_copied_file_is_found(log, tmp_path):
@@ -275,7 +281,8 @@ def test_a_copied_file_is_found(log, tmp_path):
     twin = tmp_path / "more" / next(iter(files))
     twin.write_bytes(files[twin.name])
     assert verify(tmp_path, KEY, heads).intact
-    assert kinds(verify([tmp_path, twin], KEY)) == {"out of order"}
+    (finding,) = verify([tmp_path, twin], KEY).findings
+    assert (finding.kind, finding.file, finding.line) == ("out of order", twin.name, None)
 
 
 def test_a_whole_chain_is_missed_only_where_a_head_lists_it(log, other):

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -13,8 +14,10 @@ from rose_guard.errors import ConversationMemoryError, SettingsError
 from rose_guard.memory import SQLiteConversations, sqlite
 from tests.memory.stores import count_hate, who
 
+ROOT = Path(__file__).parents[2]
+
 PROCESS = """
-import os, sys
+import os, signal, sys
 from rose_guard.memory import SQLiteConversations
 from tests.memory.stores import count_hate, who
 
@@ -40,6 +43,7 @@ assert count_hate(memory, who(), "1", windows=windows) == 0
 memory._lock.acquire()  # as another thread would hold it, which is not there in the child
 child = os.fork()
 if child == 0:
+    signal.alarm(60)  # it ends, even where it waits for ever
     memory_counts = [count_hate(memory, who(), f"child {i}", windows=windows) for i in range(3)]
     os._exit(0 if memory_counts == [1, 2, 3] else 1)
 memory._lock.release()
@@ -79,7 +83,7 @@ def memory(path):
 
 
 def python(script, *arguments, **options):
-    return subprocess.Popen([sys.executable, "-c", script, *map(str, arguments)], text=True, **options)
+    return subprocess.Popen([sys.executable, "-c", script, *map(str, arguments)], text=True, cwd=ROOT, **options)
 
 
 def test_two_processes_at_once_lose_nothing_even_while_the_file_is_made(path):
