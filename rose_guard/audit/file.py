@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import weakref
 from dataclasses import dataclass
@@ -119,7 +120,10 @@ class AuditFile:
         left = memoryview(line)
         try:
             while left:
-                left = left[os.write(self._fd, left) :]
+                count = os.write(self._fd, left)
+                if count == 0:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301 - told as any other
+                left = left[count:]
         except OSError as error:
             raise AuditError(
                 f"nothing more could be written to the audit file {self.path} ({error.strerror}); free space there or "

@@ -79,7 +79,7 @@ class AuditLog:
         self._prompts = prompts
         self._clock = clock or partial(datetime.now, UTC)
         self._closed = False
-        make_folder(self._folder)
+        make_folder(self._folder, sync=fsync != "never")
         self._unlock()
         self._begin()
         os.register_at_fork(after_in_child=partial(_unlock, weakref.ref(self)))

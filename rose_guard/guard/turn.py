@@ -5,6 +5,7 @@ Sync and async run the same steps, so that neither can decide otherwise.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import sys
 import time
@@ -105,7 +106,7 @@ class Turn:
         escalations = self.policy.escalations(firing, tenant=self.tenant)
         if not escalations:
             return None
-        turn = RiskyTurn(tuple(escalations), digest(self.messages), time.time())
+        turn = RiskyTurn(tuple(escalations), _same_turn(self.messages, who.thread), time.time())
         windows = {label: (escalation.after, escalation.within_s) for label, escalation in escalations.items()}
         try:
             counted: dict[str, int] = yield CountRiskyTurns(who, turn, windows)
@@ -202,6 +203,11 @@ def _contrasted(settings: RoseSettings, decision: Decision) -> RoseSettings:
     """A caller's settings with the contrast that was decided; without a horizon there is none for a schedule."""
     schedule = settings.schedule if decision.horizon is not None else "constant"
     return settings.updated(alpha=decision.alpha, horizon=decision.horizon, schedule=schedule)
+
+
+def _same_turn(messages: Sequence[Message], thread: str | None) -> str:
+    """What a turn has in common with its retries: the messages and the thread."""
+    return hashlib.sha256(f"{digest(messages)} {thread}".encode()).hexdigest()
 
 
 def _characters(messages: Sequence[Message]) -> int:

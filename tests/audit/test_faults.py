@@ -82,6 +82,14 @@ def test_short_writes_alone_lose_nothing(tmp_path, monkeypatch):
         assert verify(tmp_path, KEY, [log.head()]).intact
 
 
+def test_a_disk_that_takes_nothing_is_full(tmp_path, monkeypatch):
+    with opened(tmp_path) as log:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", lambda *_: 0)
+            assert acknowledged(log, [0]) == []
+        assert acknowledged(log, [1]) == [1]
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
 def test_the_error_says_what_to_do_and_holds_no_payload(tmp_path, monkeypatch, number):
     with opened(tmp_path) as log:

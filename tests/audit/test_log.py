@@ -238,6 +238,21 @@ def test_always_syncs_each_line_before_append_returns(tmp_path, monkeypatch):
             assert syncs.count == 1 + number
 
 
+def test_always_brings_the_folders_that_it_makes_to_the_disk(tmp_path, monkeypatch):
+    synced = set()
+    real = os.fsync
+
+    def fsync(descriptor):
+        synced.add(os.fstat(descriptor).st_ino)
+        return real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    folder = tmp_path / "one" / "two" / "audit"
+    log = opened(folder, fsync="always")
+    log.close()
+    assert synced == {path.stat().st_ino for path in (log.path, folder, *list(folder.parents)[:3])}
+
+
 def test_never_does_not_sync(tmp_path, monkeypatch):
     syncs = Syncs(monkeypatch)
     written(tmp_path, 3, max_bytes=1)

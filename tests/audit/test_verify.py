@@ -376,7 +376,9 @@ def test_links_pipes_and_folders_are_unreadable_and_not_waited_for(log, tmp_path
     os.mkfifo(tmp_path / names[0])
     (tmp_path / names[1]).symlink_to("/dev/zero")
     (tmp_path / names[2]).mkdir()
-    assert [finding.kind for finding in verify(tmp_path, KEY).findings] == ["unreadable"] * 3
+    (tmp_path / "elsewhere").write_bytes(log[0][names[3]])
+    (tmp_path / names[3]).symlink_to(tmp_path / "elsewhere")
+    assert [finding.kind for finding in verify(tmp_path, KEY).findings] == ["unreadable"] * 4
 
 
 def test_names_that_would_play_with_a_terminal_are_shown_escaped(tmp_path):

@@ -40,6 +40,12 @@ def test_a_fresh_thread_forgets_nothing_of_a_principals_turns():
     assert [guard.decide(turn(i), options=options).action for i, options in enumerate(threads)][-1] == "refuse"
 
 
+def test_the_same_words_in_a_fresh_thread_are_another_turn():
+    guard = risky()
+    threads = [GenerationOptions(principal="ann", thread=str(i)) for i in range(3)]
+    assert [guard.decide(turn(0), options=options).action for options in threads] == ["steer", "steer", "refuse"]
+
+
 def test_another_principal_and_another_tenant_start_from_nothing():
     guard = risky()
     actions(guard, ANN)

@@ -1,5 +1,8 @@
 """Laws of policy cases: files are read as strictly as policies, and a case says exactly what does not hold."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from rose_guard import Policy, PolicyError
@@ -38,6 +41,12 @@ def test_a_file_is_read_into_cases(tmp_path):
     assert gossip.tenant == "clinic"
     privacy = frozenset({"privacy"})
     assert gossip.expect == Expectation("steer", privacy, frozenset(), 0.5, privacy)
+
+
+def test_the_cases_in_the_docs_can_be_read():
+    page = (Path(__file__).parents[2] / "docs/reference/policy.md").read_text()
+    (block,) = [block for block in re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL) if "\ncases:" in block]
+    assert len(cases_from_yaml(block)) == 2
 
 
 def test_roles_are_those_of_messages():

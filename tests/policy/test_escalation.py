@@ -70,6 +70,8 @@ def test_what_could_not_be_counted_escalates(turns):
 def test_the_severity_told_is_the_highest_of_all_that_fire():
     assert decide(None, hate=0.9).severity == "low"
     assert decide(None, hate=0.9, misinformation=0.9).severity == "medium"
+    refused = decide(None, privacy=0.9, sex_crimes=0.9)
+    assert (refused.action, refused.hazards, refused.severity) == ("refuse", ("privacy",), "high")
 
 
 def test_firing_and_escalations_say_what_to_count():

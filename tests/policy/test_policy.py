@@ -133,6 +133,16 @@ def test_at_most_two_hazards_steer_and_ties_go_by_taxonomy_order():
     assert decision.safe_prompt == "violence"
 
 
+def test_rules_that_refuse_are_ranked_by_severity_and_score_whatever_their_alpha():
+    policy = Policy.from_yaml(
+        "version: 1\nhazards:\n  hate: {threshold: 0.5, action: refuse, alpha: 0.9, severity: low}\n"
+        "  privacy: {threshold: 0.5, action: refuse, alpha: 0.1, severity: high, message: crisis}\n"
+        "  elections: {threshold: 0.5, action: refuse, alpha: 0.2, severity: high}"
+    )
+    decision = decide(policy, hate=1.0, privacy=0.7, elections=0.6)
+    assert (decision.hazards, decision.message) == (("privacy", "elections", "hate"), "crisis")
+
+
 def test_the_strictest_action_wins_over_any_alpha():
     assert decide(BANDED, hate=0.8, misinformation=0.5).action == "refuse"
     assert decide(BANDED, hate=0.95, misinformation=0.5).action == "block"

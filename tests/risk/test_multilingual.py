@@ -126,7 +126,7 @@ def test_what_was_packed_is_read_to_within_a_step(packed):
     assert (packed.sizes.hidden, packed.sizes.layers, packed.sizes.vocabulary) == (HIDDEN, LAYERS, ROWS)
 
 
-@given(st.lists(st.integers(0, 15), min_size=32, max_size=32), st.floats(0.01, 10, width=16))
+@given(st.lists(st.integers(0, 15), min_size=32, max_size=32), st.floats(0.0625, 8, width=16))
 def test_a_block_holds_sixteen_lower_and_sixteen_upper_halves(steps, scale):
     block = np.float16(scale).tobytes() + bytes(
         low | high << 4 for low, high in zip(steps[:16], steps[16:], strict=True)
@@ -219,7 +219,7 @@ def test_a_text_is_split_into_its_likeliest_pieces(packed):
     pieces = [piece for piece, _ in PIECES]
     for text, expected in {
         "bonjour": ["▁bonjour"],
-        "  chào \n a": ["▁chào", "▁a"],
+        "  chào \n a": ["▁chào", "▁", "a"],
         "你好": ["▁", "你", "好"],
         "ｘ": ["▁", "x"],
     }.items():
