@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 16
+MAX_PROBLEMS = 100
 MAX_DIGITS = 32
 """A number has no more characters than this."""
 
@@ -54,8 +55,11 @@ class YamlDocument:
         self.root: dict[str, Any] = self._plain(node, ())
 
     def error(self, complaints: Iterable[Complaint]) -> PolicyError:
-        """A PolicyError that lists complaints by the place that each one has in the file, each once."""
+        """A PolicyError that lists complaints by the place that each one has in the file, each once, up to a hundred."""
         placed = sorted({(each.place or self._place(each.path), each.message) for each in complaints})
+        if len(placed) > MAX_PROBLEMS:
+            place, _ = placed[MAX_PROBLEMS]
+            placed[MAX_PROBLEMS:] = [(place, f"and {len(placed) - MAX_PROBLEMS} more mistakes from here on")]
         return PolicyError([f"{self.name}:{line}:{column}: {message}" for (line, column), message in placed])
 
     def unsaid(self, complaints: Iterable[Complaint]) -> list[Complaint]:

@@ -187,6 +187,12 @@ tenants:
     assert len(found) == len(set(found)) == 16
 
 
+def test_a_file_of_nothing_but_mistakes_is_told_up_to_a_hundred():
+    found = problems("version: 1\nhazards:\n" + "".join(f"  h{i}: {{}}\n" for i in range(150)))
+    assert len(found) == 101
+    assert found[-1] == "p.yaml:103:3: and 50 more mistakes from here on"
+
+
 def test_what_follows_only_from_another_mistake_is_not_told():
     """A misspelled section would make everything that refers to it look wrong."""
     assert problems("version: 1\nmesages: {mine: {en: x}}\nhazards: {hate: {message: mine}}") == (
