@@ -135,7 +135,7 @@ class Delta:
 
     Args:
         text: what to append to the answer; may be empty.
-        finish_reason: on the last delta: ``stop``, ``length``, or ``content_filter`` where the model did not run.
+        finish_reason: on the last delta: ``stop``, ``length``, or ``content_filter`` where the guard ended it.
         usage: on the last delta.
         contrast: on the last delta.
         timing: on the last delta.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from rose_guard.engines.engine import Contrast, Delta, ReversePrompt, Timing
-from rose_guard.errors import PolicyViolation
+from rose_guard.errors import ContextLengthError, PolicyViolation
 from rose_guard.guard.answer import OutputVerdict, Piece
 from rose_guard.guard.effect import Decode, Read, ScoreAnswer
 from rose_guard.guard.held_answer import HeldAnswer
@@ -57,7 +57,7 @@ class CheckedAnswer:
         self._held = HeldAnswer(check.window_tokens, check.hold_back_tokens, self.index)
 
     def steps(self) -> Steps:
-        """Decode, score each window, and give out what is clean.
+        """Decode, score each window, and give out what is clean; in shadow mode all of it, and say what was found.
 
         Raises:
             PolicyViolation: if the answer cannot be scored or recorded and the policy blocks then.
@@ -65,9 +65,15 @@ class CheckedAnswer:
         yield Decode(self.request)
         finding: Finding | None = None
         for alpha in (*restart_alphas(self.decision, self.policy), None):
-            finding = yield from self._release_while_clean()
-            if finding is None:
+            try:
+                found = yield from self._release_while_clean()
+            except ContextLengthError:
+                if finding is None:
+                    raise
+                break  # there is no room to begin anew, so what was found before stands
+            if found is None:
                 return
+            finding = found
             self._held.discard()
             if isinstance(finding, str) or alpha is None or not (yield from self._begin_anew(alpha)):
                 break
@@ -76,18 +82,19 @@ class CheckedAnswer:
 
     def _release_while_clean(self) -> Generator[Any, Any, Finding | None]:
         """Give out what is clean; ends with what was found, or None at the answer's end."""
-        held, highest = self._held, 0.0
+        held: HeldAnswer = self._held
+        highest: float | None = 0.0
         while (delta := (yield Read())) is not None:
             held.push(delta)
             if not held.due:
                 continue
             if held.window:
                 score: Finding = yield ScoreAnswer(held.window, self.policy.scoring_time(len(held.window)))
-                if isinstance(score, str) or score >= self.policy.output.threshold:
+                if self.policy.mode == "enforce" and self._is_harmful(score):
                     return score
-                highest = max(highest, score)
+                highest = None if highest is None or isinstance(score, str) else max(highest, score)
             verdict = OutputVerdict("release", highest, self._restarts) if delta.finish_reason is not None else None
-            if verdict is not None and not (yield from self._recorded_end(verdict)):
+            if verdict is not None and not (yield from self._recorded_end(verdict, held.end_tokens)):
                 return UNRECORDED
             for released in held.release():
                 yield Piece(released, self.decision, verdict if released.finish_reason is not None else None)
@@ -95,10 +102,10 @@ class CheckedAnswer:
 
     def _begin_anew(self, alpha: float) -> Generator[Any, Any, bool]:
         """Decode on behind what was clean, contrasted this strongly; whether that could be recorded."""
-        self._restarts += 1
-        line = restart_line(self.decision, self._restarts, alpha, self._held.tokens, self.index)
+        line = restart_line(self.decision, self._restarts + 1, alpha, self._held.tokens, self.index)
         if self.records and not (yield from recorded(line, self.decision, self.policy)):
             return False
+        self._restarts += 1
         yield Decode(self._restarted(alpha))
         return True
 
@@ -108,23 +115,30 @@ class CheckedAnswer:
         verdict = OutputVerdict("refuse", None if unscored else float(finding), self._restarts)
         message = self.policy.message(self.policy.output.message, self.language)
         text = f"\n\n{message}" if self._held.text else message
-        usage = self._held.usage
+        usage, shown = self._held.usage, self._held.tokens
         last = Delta(text, "content_filter", usage, Contrast(0, 0), Timing(), prompt_tokens=usage.input_tokens)
         self._held.push(last)
-        if finding is not UNRECORDED:
-            yield from self._recorded_end(verdict)
+        if finding is UNRECORDED:
+            unscored = False  # what follows from that was said when it could not be written
+        else:
+            yield from self._recorded_end(verdict, shown)
         if unscored and self.policy.output.on_error == "block":
             raise PolicyViolation(f"the answer could not be checked ({finding})", self.decision.decision_id)
         for released in self._held.release():
             yield Piece(released, self.decision, verdict)
 
-    def _recorded_end(self, verdict: OutputVerdict) -> Generator[Any, Any, bool]:
-        """Write down the verdict and how the answer ends; whether both are durable."""
+    def _is_harmful(self, score: Finding | None) -> bool:
+        """Whether it must be withheld; what could not be scored must."""
+        return score is None or isinstance(score, str) or score >= self.policy.output.threshold
+
+    def _recorded_end(self, verdict: OutputVerdict, tokens: int) -> Generator[Any, Any, bool]:
+        """Write down the verdict on so many tokens, and how the answer ends; whether both are durable."""
         if not self.records:
             return True
-        last, text, tokens = self._held.end
+        last, text = self._held.end
+        found = "unscored" if verdict.score is None else "harmful" if self._is_harmful(verdict.score) else "clean"
         lines: list[Record] = [
-            output_line(self.decision, verdict, (0, tokens), self.index),
+            output_line(self.decision, verdict, found, (0, tokens), self.index),
             end_line(self.decision, last, text),
         ]
         for line in lines:
@@ -154,7 +168,7 @@ def restart_alphas(decision: Decision, policy: Policy) -> tuple[float, ...]:
     A restart that could not be stronger than what was found harmful is none.
     """
     check = policy.output
-    if check.action != "restart":
+    if check.action != "restart" or policy.mode == "shadow":
         return ()
     rise = (policy.max_total_alpha - check.restart_alpha) / max(1, check.restarts - 1)
     alphas = [decision.alpha]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import aclosing, closing, suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from rose_guard.assessment import RiskAssessment
@@ -76,7 +77,7 @@ class Guard:
         self.engine = engine
         self.classifier = classifier
         self.answer_classifier = answer_classifier
-        self.memory = memory or InMemoryConversations()
+        self.memory = _conversations() if memory is None else memory
         self.audit = audit
         self.tenant = tenant
         self.on_notify = on_notify
@@ -95,6 +96,8 @@ class Guard:
 
         Raises:
             InputError: if there is nothing to answer.
+            PolicyError: if the policy has no such tenant.
+            PolicyViolation: if it cannot be recorded and the policy's ``on_audit_error`` is ``block``.
         """
         course = Course(self._turn(messages, options).decide())
         for _ in self._run(course):
@@ -325,6 +328,12 @@ class Guard:
             raise ClassifierError("this policy checks answers; pass answer_classifier=, or set output.enabled to false")
         if self.tenant is not None:
             policy.escalations((), tenant=self.tenant)  # refuses a tenant that the policy lacks
+
+
+@cache
+def _conversations() -> InMemoryConversations:
+    """One memory for all guards of a process: a guard that is made anew must not forget."""
+    return InMemoryConversations()
 
 
 def _close(course: Course) -> None:

@@ -72,18 +72,32 @@ class HeldAnswer:
         return Usage(self._prompt_tokens, self._decoded)
 
     @property
-    def end(self) -> tuple[Delta, str, int]:
-        """The last delta as it will be given out, and the whole text and its tokens then."""
+    def end(self) -> tuple[Delta, str]:
+        """The last delta as it will be given out, and the whole text then."""
         text = self.text + "".join(delta.text for delta in self._held)
-        last = replace(self._held[-1], index=self._index, usage=self.usage)
-        return last, text, self.tokens + _tokens(self._held)
+        return replace(self._held[-1], index=self._index, usage=self.usage), text
+
+    @property
+    def end_tokens(self) -> int:
+        """How many tokens the whole text has, what waits included."""
+        return self.tokens + _tokens(self._held)
 
     def release(self) -> list[Delta]:
-        """What waited, to be given out; the last delta of all carries the usage of every attempt."""
+        """What waited, to be given out.
+
+        The last delta of all carries the usage of every attempt, and the log-probabilities of all that was given out:
+        they name tokens, and a token may come before its text does.
+        """
         released, self._held = self._held, []
         self._released += released
         return [
-            replace(delta, index=self._index, usage=self.usage if delta.finish_reason else None) for delta in released
+            replace(
+                delta,
+                index=self._index,
+                usage=self.usage if delta.finish_reason else None,
+                logprobs=tuple(each for one in self._released for each in one.logprobs) if delta.finish_reason else (),
+            )
+            for delta in released
         ]
 
     def discard(self) -> None:

@@ -29,9 +29,8 @@ def decision_line(decision: Decision, messages: Sequence[Message], options: Gene
     return Record("decision", record)
 
 
-def output_line(decision: Decision, verdict: OutputVerdict, tokens: tuple[int, int], index: int) -> Record:
-    """What the check of an answer found."""
-    found = "unscored" if verdict.score is None else "clean" if verdict.action == "release" else "harmful"
+def output_line(decision: Decision, verdict: OutputVerdict, found: str, tokens: tuple[int, int], index: int) -> Record:
+    """What the check of an answer found, and what came of it."""
     record = output_record(decision.decision_id, found, verdict.score, tokens, verdict.action, index=index)
     return Record("output", record)
 

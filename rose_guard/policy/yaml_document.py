@@ -55,7 +55,7 @@ class YamlDocument:
         self.root: dict[str, Any] = self._plain(node, ())
 
     def error(self, complaints: Iterable[Complaint]) -> PolicyError:
-        """A PolicyError that lists complaints by the place that each one has in the file, each once, up to a hundred."""
+        """A PolicyError that lists complaints by their places in the file, each once, up to a hundred."""
         placed = sorted({(each.place or self._place(each.path), each.message) for each in complaints})
         if len(placed) > MAX_PROBLEMS:
             place, _ = placed[MAX_PROBLEMS]

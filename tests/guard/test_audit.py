@@ -91,6 +91,24 @@ def test_what_cannot_be_recorded_is_not_shown(failing):
     assert answer.last.delta.finish_reason == "content_filter"
 
 
+def test_what_cannot_be_recorded_follows_on_audit_error_and_not_the_checks_on_error():
+    policy = Policy.from_yaml(CHECKING.replace("action: restart", "action: restart, on_error: block"))
+    answer = guard_for(Trail("output"), policy, "a b c").answer(HI)
+    assert answer.text.endswith(Policy.default().message("refusal"))
+
+
+def test_a_restart_that_could_not_be_recorded_did_not_happen():
+    answer = guard_for(Trail("restart"), Policy.from_yaml(CHECKING), "a b bad", "fine").answer(HI)
+    assert answer.last.verdict.restarts == 0
+
+
+def test_a_line_about_a_stopped_answer_counts_what_was_shown():
+    trail = Trail()
+    guard_for(trail, Policy.from_yaml(CHECKING.replace("restart", "refuse")), "a b c d bad").answer(HI)
+    ((_, output),) = [event for event in trail.events if event[0] == "output"]
+    assert (output["tokens"], output["verdict"], output["action"]) == ([0, 4], "harmful", "refuse")
+
+
 def test_without_the_check_an_unrecorded_end_is_a_refusal_in_its_place():
     answer = guard_for(Trail("end")).answer(HI)
     assert answer.text == f"one two \n\n{Policy.default().message('refusal')}"

@@ -4,6 +4,7 @@ import pytest
 
 from rose_guard import ConversationMemoryError, Guard, Message, Policy, PolicyError, SettingsError
 from rose_guard.guard import GenerationOptions
+from rose_guard.memory.in_memory import InMemoryConversations
 from tests.guard.fakes import FakeClassifier, FakeEngine
 
 POLICY = Policy.from_yaml("""
@@ -24,7 +25,25 @@ def actions(guard, options, numbers=range(4)):
 
 
 def risky(**kwargs):
-    return Guard(FakeEngine(), classifier=FakeClassifier(hate=0.9), policy=POLICY, **kwargs)
+    memory = kwargs.pop("memory", None) or InMemoryConversations()
+    return Guard(FakeEngine(), classifier=FakeClassifier(hate=0.9), policy=POLICY, memory=memory, **kwargs)
+
+
+def test_a_guard_that_is_made_anew_forgets_nothing():
+    someone = GenerationOptions(principal="whoever comes back")
+    guards = [Guard(FakeEngine(), classifier=FakeClassifier(hate=0.9), policy=POLICY) for _ in range(3)]
+    found = [guard.decide(turn(number), options=someone).action for number, guard in enumerate(guards)]
+    assert found == ["steer", "steer", "refuse"]
+
+
+def test_an_empty_memory_is_a_memory():
+    class Empty(InMemoryConversations):
+        def __len__(self):
+            return 0
+
+    memory = Empty()
+    guard = Guard(FakeEngine(), classifier=FakeClassifier(hate=0.9), policy=POLICY, memory=memory)
+    assert guard.memory is memory
 
 
 ANN = GenerationOptions(principal="ann")

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rose_guard.engines import Delta, Usage
+from rose_guard.engines.engine import TokenLogprob
 from rose_guard.guard.held_answer import HeldAnswer
 
 deltas = st.lists(
@@ -53,7 +54,7 @@ def test_no_more_waits_than_the_hold_back_and_the_last_delta(deltas, sizes):
         held.push(delta)
         if held.due:
             held.release()
-        assert held.end[2] - held.tokens < sizes[1] if held._held else True
+        assert held.end_tokens - held.tokens < sizes[1]
 
 
 def test_a_window_reaches_back_over_what_was_released():
@@ -70,6 +71,17 @@ def test_usage_counts_what_was_thrown_away_too():
     held.push(Delta("b", "stop", Usage(99, 99), tokens=2, prompt_tokens=11))
     (last,) = held.release()
     assert last.usage == Usage(11, 5)
+
+
+def test_no_log_probability_names_a_token_before_all_text_was_checked():
+    held = HeldAnswer(8, 1)
+    chance = TokenLogprob("secret", -0.1)
+    held.push(Delta("a", tokens=1, logprobs=(chance,)))
+    assert [delta.logprobs for delta in held.release()] == [()]
+    held.push(Delta("b", tokens=1, logprobs=(TokenLogprob("thrown away", -2.0),)))
+    held.discard()
+    held.push(Delta("c", "stop", Usage(1, 1), tokens=1, logprobs=(chance,)))
+    assert [delta.logprobs for delta in held.release()] == [(chance, chance)]
 
 
 @pytest.mark.parametrize("index", [0, 3])

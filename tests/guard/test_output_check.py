@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from rose_guard import ClassifierError, Guard, Message, Policy, PolicyViolation
+from rose_guard import ClassifierError, ContextLengthError, Guard, Message, Policy, PolicyViolation
 from rose_guard.guard import Answer, GenerationOptions, OutputVerdict
 from tests.guard.fakes import FakeAnswerClassifier, FakeClassifier, FakeEngine
 
@@ -102,6 +102,28 @@ def test_on_error_block_raises_without_text():
     with pytest.raises(PolicyViolation, match="could not be checked") as caught:
         checked(policy, WORDS, fault=RuntimeError("secret")).answer(HI)
     assert "secret" not in str(caught.value)
+
+
+def test_in_shadow_mode_everything_is_shown_and_the_verdict_says_what_was_found():
+    shadow = Policy.from_yaml("mode: shadow\n" + OUTPUT.format(more="action: restart"))
+    answer = checked(shadow, WORDS).answer(HI)
+    assert answer.text == WORDS
+    assert answer.last.verdict == OutputVerdict("release", 0.9)
+    assert checked(shadow, WORDS, fault=RuntimeError()).answer(HI).last.verdict == OutputVerdict("release", None)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_restart_for_which_there_is_no_room_ends_in_a_refusal(asynchronous):
+    class Small(FakeEngine):
+        def _deltas(self, request, answer):
+            if request.begun:
+                raise ContextLengthError(9, 8)
+            yield from super()._deltas(request, answer)
+
+    guard = checked(RESTART, WORDS)
+    guard.engine = Small(WORDS)
+    text = "".join(piece.text for piece in (_astreamed(guard) if asynchronous else guard.stream(HI)))
+    assert text.endswith(REFUSAL)
 
 
 @pytest.mark.parametrize("score", [float("nan"), -0.1, 1.1])
