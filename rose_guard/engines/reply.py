@@ -42,7 +42,8 @@ class Reply:
         self.generation = generation
         self.finished = False
         self._tokenizer = tokenizer
-        self._detokenizer, self._stops = Detokenizer(tokenizer, begun), StopStrings(stop)
+        self._detokenizer = Detokenizer(tokenizer, begun)
+        self._stops = StopStrings(stop, str(tokenizer.decode(list(begun))))
         self._index, self._started, self._first_token = index, started, 0.0
         self._prompt_tokens = len(generation.positive.prompt.ids) - len(begun)
         self._generated = self._told = self._contrasted = self._changed = 0

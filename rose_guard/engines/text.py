@@ -53,11 +53,18 @@ class Detokenizer:
 
 
 class StopStrings:
-    """Cuts text before the first stop string, holding back whatever might be the beginning of one."""
+    """Cuts text before the first stop string, holding back whatever might be the beginning of one.
 
-    def __init__(self, stop: Sequence[str]) -> None:
+    Args:
+        stop: the strings.
+        begun: what was shown before; a stop string may begin at its end.
+    """
+
+    def __init__(self, stop: Sequence[str], begun: str = "") -> None:
         self._stop = tuple(stop)
-        self._held = ""
+        reach = max((len(text) for text in self._stop), default=1) - 1
+        self._held = begun[-reach:] if reach else ""
+        self._shown = len(self._held)  # how much of what is held was shown before
         self.found = False
 
     def push(self, text: str) -> str:
@@ -76,7 +83,8 @@ class StopStrings:
         return "" if self.found else self._release(len(self._held))
 
     def _release(self, end: int) -> str:
-        text, self._held = self._held[:end], self._held[end:]
+        text, self._held = self._held[self._shown : end], self._held[end:]
+        self._shown = max(0, self._shown - end)
         return text
 
     def _longest_beginning(self) -> int:

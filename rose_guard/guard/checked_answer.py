@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from rose_guard.engines.engine import Contrast, Delta, ReversePrompt, Timing
-from rose_guard.errors import ContextLengthError, PolicyViolation
+from rose_guard.errors import DecodingError, EngineOverloadedError, InputError, PolicyViolation
 from rose_guard.guard.answer import OutputVerdict, Piece
 from rose_guard.guard.effect import Decode, Read, ScoreAnswer
 from rose_guard.guard.held_answer import HeldAnswer
@@ -63,51 +63,60 @@ class CheckedAnswer:
             PolicyViolation: if the answer cannot be scored or recorded and the policy blocks then.
         """
         yield Decode(self.request)
-        finding: Finding | None = None
-        for alpha in (*restart_alphas(self.decision, self.policy), None):
-            try:
-                found = yield from self._release_while_clean()
-            except ContextLengthError:
-                if finding is None:
-                    raise
-                break  # there is no room to begin anew, so what was found before stands
-            if found is None:
-                return
-            finding = found
-            self._held.discard()
-            if isinstance(finding, str) or alpha is None or not (yield from self._begin_anew(alpha)):
+        finding = yield from self._release_while_clean()
+        for alpha in restart_alphas(self.decision, self.policy):
+            if not isinstance(finding, float):
                 break
-        assert finding is not None
-        yield from self._refuse(finding)
+            self._held.discard()
+            finding = yield from self._begin_anew(alpha, finding)
+        if finding is not None:
+            self._held.discard()
+            yield from self._refuse(finding)
 
     def _release_while_clean(self) -> Generator[Any, Any, Finding | None]:
         """Give out what is clean; ends with what was found, or None at the answer's end."""
-        held: HeldAnswer = self._held
-        highest: float | None = 0.0
+        held, highest, harmful, unscored = self._held, 0.0, False, False
         while (delta := (yield Read())) is not None:
             held.push(delta)
             if not held.due:
                 continue
             if held.window:
                 score: Finding = yield ScoreAnswer(held.window, self.policy.scoring_time(len(held.window)))
-                if self.policy.mode == "enforce" and self._is_harmful(score):
+                found = isinstance(score, str) or score >= self.policy.output.threshold
+                if found and self.policy.mode == "enforce":
                     return score
-                highest = None if highest is None or isinstance(score, str) else max(highest, score)
-            verdict = OutputVerdict("release", highest, self._restarts) if delta.finish_reason is not None else None
-            if verdict is not None and not (yield from self._recorded_end(verdict, held.end_tokens)):
+                harmful, unscored = harmful or found, unscored or isinstance(score, str)
+                highest = highest if isinstance(score, str) else max(highest, score)
+            if delta.finish_reason is None:
+                yield from (Piece(released, self.decision) for released in held.release())
+                continue
+            verdict = OutputVerdict("release", None if unscored and not highest else highest, self._restarts)
+            words = "harmful" if harmful and highest else "unscored" if unscored else "clean"
+            if not (yield from self._recorded_end(verdict, words, held.end_tokens)):
                 return UNRECORDED
             for released in held.release():
                 yield Piece(released, self.decision, verdict if released.finish_reason is not None else None)
-        return None
+            return None
+        raise DecodingError("the engine gave no end of an answer")
 
-    def _begin_anew(self, alpha: float) -> Generator[Any, Any, bool]:
-        """Decode on behind what was clean, contrasted this strongly; whether that could be recorded."""
+    def _begin_anew(self, alpha: float, finding: float) -> Generator[Any, Any, Finding | None]:
+        """Decode on behind what was clean, contrasted this strongly; ends as :meth:`_release_while_clean` does.
+
+        Where that cannot begin (no room in the context or in the engine, nothing to contrast), what was found stands.
+        """
         line = restart_line(self.decision, self._restarts + 1, alpha, self._held.tokens, self.index)
         if self.records and not (yield from recorded(line, self.decision, self.policy)):
-            return False
+            return UNRECORDED
+        decoded = self._held.usage.output_tokens
         self._restarts += 1
-        yield Decode(self._restarted(alpha))
-        return True
+        try:
+            yield Decode(self._restarted(alpha))
+            return (yield from self._release_while_clean())
+        except (InputError, EngineOverloadedError, DecodingError):
+            if self._held.usage.output_tokens > decoded:
+                raise
+            self._restarts -= 1
+            return finding
 
     def _refuse(self, finding: Finding) -> Steps:
         """End the answer with the policy's message; what was found is never shown."""
@@ -118,25 +127,18 @@ class CheckedAnswer:
         usage, shown = self._held.usage, self._held.tokens
         last = Delta(text, "content_filter", usage, Contrast(0, 0), Timing(), prompt_tokens=usage.input_tokens)
         self._held.push(last)
-        if finding is UNRECORDED:
-            unscored = False  # what follows from that was said when it could not be written
-        else:
-            yield from self._recorded_end(verdict, shown)
-        if unscored and self.policy.output.on_error == "block":
+        if finding is not UNRECORDED:
+            yield from self._recorded_end(verdict, "unscored" if unscored else "harmful", shown)
+        if unscored and finding is not UNRECORDED and self.policy.output.on_error == "block":
             raise PolicyViolation(f"the answer could not be checked ({finding})", self.decision.decision_id)
         for released in self._held.release():
             yield Piece(released, self.decision, verdict)
 
-    def _is_harmful(self, score: Finding | None) -> bool:
-        """Whether it must be withheld; what could not be scored must."""
-        return score is None or isinstance(score, str) or score >= self.policy.output.threshold
-
-    def _recorded_end(self, verdict: OutputVerdict, tokens: int) -> Generator[Any, Any, bool]:
+    def _recorded_end(self, verdict: OutputVerdict, found: str, tokens: int) -> Generator[Any, Any, bool]:
         """Write down the verdict on so many tokens, and how the answer ends; whether both are durable."""
         if not self.records:
             return True
         last, text = self._held.end
-        found = "unscored" if verdict.score is None else "harmful" if self._is_harmful(verdict.score) else "clean"
         lines: list[Record] = [
             output_line(self.decision, verdict, found, (0, tokens), self.index),
             end_line(self.decision, last, text),
@@ -171,9 +173,10 @@ def restart_alphas(decision: Decision, policy: Policy) -> tuple[float, ...]:
     if check.action != "restart" or policy.mode == "shadow":
         return ()
     rise = (policy.max_total_alpha - check.restart_alpha) / max(1, check.restarts - 1)
-    alphas = [decision.alpha]
+    alphas: list[float] = []
     for restart in range(check.restarts):
-        alpha = min(check.restart_alpha + rise * restart, policy.max_total_alpha)
-        if alpha > alphas[-1]:
+        alpha = min(max(check.restart_alpha + rise * restart, decision.alpha), policy.max_total_alpha)
+        # A contrast that ended at its horizon is stronger already when it goes on.
+        if alpha > (alphas[-1] if alphas else decision.alpha) or (not alphas and decision.horizon is not None):
             alphas.append(alpha)
-    return tuple(alphas[1:])
+    return tuple(alphas)

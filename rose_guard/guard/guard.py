@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import aclosing, closing, suppress
-from functools import cache
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from rose_guard.assessment import RiskAssessment
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from rose_guard.risk.classifier import RiskClassifier
 
 _TOGETHER = 64
+_CONVERSATIONS = InMemoryConversations()
+"""One memory for all guards of a process: a guard that is made anew must not forget."""
 
 logger = logging.getLogger(__name__)
 
@@ -77,11 +79,13 @@ class Guard:
         self.engine = engine
         self.classifier = classifier
         self.answer_classifier = answer_classifier
-        self.memory = _conversations() if memory is None else memory
+        self.memory = _CONVERSATIONS if memory is None else memory
         self.audit = audit
         self.tenant = tenant
         self.on_notify = on_notify
         self._policy = policy
+        if iscoroutinefunction(on_notify):
+            raise SettingsError("on_notify must be a plain function; nobody would await what an async one gives")
         self._check(self.policy)
 
     @property
@@ -106,7 +110,7 @@ class Guard:
 
     async def adecide(self, messages: Sequence[Message], *, options: GenerationOptions | None = None) -> Decision:
         """As :meth:`decide`, without blocking the event loop."""
-        course = Course(self._turn(messages, options).decide())
+        course = Course((await self._aturn(messages, options)).decide())
         async for _ in self._arun(course):
             pass
         return course.result  # type: ignore[no-any-return]
@@ -128,7 +132,8 @@ class Guard:
         self, messages: Sequence[Message], *, options: GenerationOptions | None = None
     ) -> AsyncGenerator[Piece]:
         """As :meth:`stream`, without blocking the event loop; cancelling it stops the decoding within a step."""
-        async with aclosing(self._arun(Course(self._turn(messages, options).answer()))) as pieces:
+        turn = await self._aturn(messages, options)
+        async with aclosing(self._arun(Course(turn.answer()))) as pieces:
             async for piece in pieces:
                 yield piece
 
@@ -171,12 +176,24 @@ class Guard:
         finally:  # one that failed, or a reader that went away, ends the others
             for task in answering:
                 task.cancel()
+            await asyncio.gather(*answering, return_exceptions=True)
 
     def _turn(self, messages: Sequence[Message], options: GenerationOptions | None) -> Turn:
         options = options or GenerationOptions()
         if self.tenant is not None and options.tenant not in (None, self.tenant):
             raise SettingsError("this guard is one tenant's own; leave `tenant` out of the options")
-        return Turn(tuple(messages), options, self.policy, self.tenant or options.tenant, self.audit is not None)
+        policy = self.policy
+        if policy is not None and policy.classifier != self._written_for:
+            raise ClassifierError(
+                "the policy in force now is written for another classifier than this guard has; make the guard anew"
+            )
+        return Turn(tuple(messages), options, policy, self.tenant or options.tenant, self.audit is not None)
+
+    async def _aturn(self, messages: Sequence[Message], options: GenerationOptions | None) -> Turn:
+        """As :meth:`_turn`; a live policy reads its file, which must not block the event loop."""
+        if isinstance(self._policy, LivePolicy):
+            return await asyncio.to_thread(self._turn, tuple(messages), options)
+        return self._turn(messages, options)
 
     def _answer_together(self, turns: Sequence[Turn]) -> Iterator[list[Answer]]:
         courses: list[Course] = []
@@ -320,6 +337,7 @@ class Guard:
         return score if 0.0 <= score <= 1.0 else f"no probability from {self.answer_classifier.name}"
 
     def _check(self, policy: Policy | None) -> None:
+        self._written_for = policy.classifier if policy else None
         if policy is None:
             return
         if policy.ungated is None and self.classifier is None:
@@ -328,12 +346,6 @@ class Guard:
             raise ClassifierError("this policy checks answers; pass answer_classifier=, or set output.enabled to false")
         if self.tenant is not None:
             policy.escalations((), tenant=self.tenant)  # refuses a tenant that the policy lacks
-
-
-@cache
-def _conversations() -> InMemoryConversations:
-    """One memory for all guards of a process: a guard that is made anew must not forget."""
-    return InMemoryConversations()
 
 
 def _close(course: Course) -> None:

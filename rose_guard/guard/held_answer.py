@@ -28,6 +28,7 @@ class HeldAnswer:
         self._released: list[Delta] = []
         self._held: list[Delta] = []
         self._decoded = self._prompt_tokens = 0
+        self._whole = True
 
     def push(self, delta: Delta) -> None:
         """Take what was decoded."""
@@ -50,10 +51,10 @@ class HeldAnswer:
         room = self._window_tokens - _tokens(self._held)
         before: list[Delta] = []
         for delta in reversed(self._released):
-            room -= max(1, delta.tokens)
-            if room < 0:
+            if room <= 0:
                 break
-            before.append(delta)
+            before.append(delta)  # the last one may reach further back: a window is never shorter than it should be
+            room -= _tokens([delta])
         return "".join(delta.text for delta in [*reversed(before), *self._held])
 
     @property
@@ -75,7 +76,7 @@ class HeldAnswer:
     def end(self) -> tuple[Delta, str]:
         """The last delta as it will be given out, and the whole text then."""
         text = self.text + "".join(delta.text for delta in self._held)
-        return replace(self._held[-1], index=self._index, usage=self.usage), text
+        return self._last(self._held[-1]), text
 
     @property
     def end_tokens(self) -> int:
@@ -85,24 +86,28 @@ class HeldAnswer:
     def release(self) -> list[Delta]:
         """What waited, to be given out.
 
-        The last delta of all carries the usage of every attempt, and the log-probabilities of all that was given out:
-        they name tokens, and a token may come before its text does.
+        The last delta of all carries the usage of every attempt, and the log-probabilities of an answer that is shown
+        whole: they name tokens, and a token may come before its text does.
         """
         released, self._held = self._held, []
         self._released += released
         return [
-            replace(
-                delta,
-                index=self._index,
-                usage=self.usage if delta.finish_reason else None,
-                logprobs=tuple(each for one in self._released for each in one.logprobs) if delta.finish_reason else (),
-            )
+            self._last(delta) if delta.finish_reason else replace(delta, index=self._index, usage=None, logprobs=())
             for delta in released
         ]
 
     def discard(self) -> None:
         """Throw away what waits."""
-        self._held = []
+        self._held, self._whole = [], False
+
+    def _last(self, delta: Delta) -> Delta:
+        whole = self._whole and delta.finish_reason != "content_filter"
+        logprobs = tuple(each for one in self._released for each in one.logprobs) if whole else ()
+        return replace(delta, index=self._index, usage=self._usage_with(delta), logprobs=logprobs)
+
+    def _usage_with(self, last: Delta) -> Usage:
+        """What was counted, or what the engine says at the end where it does not count by the delta."""
+        return self.usage if self._decoded or last.usage is None else last.usage
 
 
 def _tokens(deltas: list[Delta]) -> int:

@@ -30,7 +30,8 @@ class GenerationOptions:
         tenant: whose rules hold, as authenticated; only where the guard is not one tenant's own.
 
     Raises:
-        SettingsError: if max_new_tokens or n is below 1, or a stop string is empty or no text.
+        SettingsError: if max_new_tokens or n is below 1, a stop string is empty or no text, or a principal, thread or
+            tenant is neither None nor a name.
     """
 
     settings: RoseSettings = field(default_factory=RoseSettings)
@@ -51,3 +52,15 @@ class GenerationOptions:
             raise SettingsError(f"max_new_tokens = {self.max_new_tokens!r}: must be a whole number of at least 1")
         if isinstance(self.stop, str) or not all(isinstance(stop, str) and stop for stop in self.stop):
             raise SettingsError("stop must be a list of non-empty texts")
+        for name in ("principal", "thread", "tenant"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, str) and value and _is_utf8(value)):
+                raise SettingsError(f"{name} must be a name, or None for nobody's")
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
+    return True

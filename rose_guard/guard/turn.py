@@ -6,15 +6,16 @@ Sync and async run the same steps, so that neither can decide otherwise.
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from rose_guard.assessment import RiskAssessment
 from rose_guard.engines.engine import Contrast, Delta, GenerationRequest, ReversePrompt, Timing, Usage
-from rose_guard.errors import ConversationMemoryError, PolicyViolation
+from rose_guard.errors import ConversationMemoryError, DecodingError, PolicyViolation
 from rose_guard.guard.answer import Piece
 from rose_guard.guard.checked_answer import CheckedAnswer
 from rose_guard.guard.effect import Assess, CountRiskyTurns, Decode, Notify, Read
@@ -52,7 +53,7 @@ class Turn:
         records: whether there is an audit log.
     """
 
-    messages: tuple[Message, ...]
+    messages: tuple[Message, ...] = field(repr=False)
     options: GenerationOptions
     policy: Policy | None
     tenant: str | None
@@ -68,10 +69,10 @@ class Turn:
         check_conversation(self.messages)
         assessed = yield from self._assess()
         risky_turns = yield from self._count(assessed)
-        decision = self._decision(assessed, risky_turns)
+        decision = yield from self._recorded(self._decision(assessed, risky_turns))
         if decision.notify:
             yield Notify(decision)
-        return (yield from self._recorded(decision))
+        return decision
 
     def answer(self) -> Steps:
         """Judge the conversation and answer it, piece by piece.
@@ -106,14 +107,25 @@ class Turn:
         escalations = self.policy.escalations(firing, tenant=self.tenant)
         if not escalations:
             return None
-        turn = RiskyTurn(tuple(escalations), _same_turn(self.messages, who.thread), time.time())
+        turn = RiskyTurn(tuple(escalations), self._risky_part(assessed, tuple(escalations)), time.time())
         windows = {label: (escalation.after, escalation.within_s) for label, escalation in escalations.items()}
         try:
-            counted: dict[str, int] = yield CountRiskyTurns(who, turn, windows)
-        except ConversationMemoryError as error:
-            logger.error("risky turns could not be counted, so every escalation is due: %s", error)  # noqa: TRY400
+            counted = yield CountRiskyTurns(who, turn, windows)
+            return {label: int(counted[label]) for label in escalations}
+        except Exception as error:  # noqa: BLE001 - whatever a memory raises, or gives, must not pass for no turns
+            why = str(error) if isinstance(error, ConversationMemoryError) else type(error).__name__
+            logger.error("risky turns could not be counted, so every escalation is due: %s", why)  # noqa: TRY400
             return dict.fromkeys(escalations, _UNCOUNTED)
-        return counted
+
+    def _risky_part(self, assessed: RiskAssessment, labels: Sequence[str]) -> str:
+        """Digest of the thread, and of the conversation up to what raised the scores.
+
+        A retry, a step of a tool loop, and a harmless turn after a risky one hold no other risk than what was counted.
+        """
+        spans = [assessed.spans[label].message for label in labels if label in assessed.spans]
+        last = max(spans, default=len(self.messages) - 1)
+        canonical = json.dumps([self.options.thread, digest(self.messages[: last + 1])])
+        return hashlib.sha256(canonical.encode()).hexdigest()
 
     def _decision(self, assessed: RiskAssessment | str | None, risky_turns: dict[str, int] | None) -> Decision:
         judged = digest(self.messages)
@@ -146,19 +158,23 @@ class Turn:
     def _answer(self, request: GenerationRequest, decision: Decision) -> Steps:
         """What the engine decodes, as it comes."""
         yield Decode(request)
-        texts = [""] * request.n
+        texts, unfinished = [""] * request.n, request.n
         while (delta := (yield Read())) is not None:
             texts[delta.index] += delta.text
+            unfinished -= delta.finish_reason is not None
             if self.records and delta.finish_reason is not None:
                 line = end_line(decision, delta, texts[delta.index])
                 if not (yield from recorded(line, decision, self.policy)):
                     delta = self._cut_short(delta)
             yield Piece(delta, decision)
 
+        if unfinished:
+            raise DecodingError("the engine gave no end of an answer")
+
     def _cut_short(self, last: Delta) -> Delta:
         """A refusal in place of an answer's end that could not be recorded."""
         assert self.policy is not None
-        text = f"\n\n{self.policy.message('refusal', self.options.language)}"
+        text = f"\n\n{self.policy.message(self.policy.output.message, self.options.language)}"
         return replace(last, text=text, finish_reason="content_filter", logprobs=())
 
     def _answer_checked(self, request: GenerationRequest, decision: Decision) -> Steps:
@@ -181,9 +197,15 @@ class Turn:
             n=options.n,
             logprobs=options.logprobs,
             constraint=options.constraint,
-            principal=options.principal,
+            principal=self._owner,
             **(self._contrast(decision) if decision.action == "steer" else {}),
         )
+
+    @property
+    def _owner(self) -> str | None:
+        """Who may find again what was read of this conversation; principals of two tenants are two."""
+        principal = self.options.principal
+        return principal if principal is None or self.tenant is None else json.dumps([self.tenant, principal])
 
     def _contrast(self, decision: Decision) -> dict[str, Any]:
         """The decision's prompts in words: what only the steered branches read."""
@@ -203,11 +225,6 @@ def _contrasted(settings: RoseSettings, decision: Decision) -> RoseSettings:
     """A caller's settings with the contrast that was decided; without a horizon there is none for a schedule."""
     schedule = settings.schedule if decision.horizon is not None else "constant"
     return settings.updated(alpha=decision.alpha, horizon=decision.horizon, schedule=schedule)
-
-
-def _same_turn(messages: Sequence[Message], thread: str | None) -> str:
-    """What a turn has in common with its retries: the messages and the thread."""
-    return hashlib.sha256(f"{digest(messages)} {thread}".encode()).hexdigest()
 
 
 def _characters(messages: Sequence[Message]) -> int:

@@ -125,8 +125,8 @@ class GuardedModel(BaseModel):
     api_key: SecretStr | None = Field(default=None, exclude=True, repr=False)
     """Accepted so that models can be swapped; never read."""
 
-    _guard: Guard | None = PrivateAttr(default=None)
-    _guard_parts: tuple[object, ...] = PrivateAttr(default=())
+    _built: tuple[Guard, tuple[object, ...]] | None = PrivateAttr(default=None)
+    """The guard, and what it was built from; one value, which threads see whole or not at all."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -178,9 +178,9 @@ class GuardedModel(BaseModel):
         Raises:
             ModelLoadError: if either is missing; the message names the command that mends it.
         """
-        built = self._guard
-        if built is not None and self._unchanged():
-            return built
+        built = self._built
+        if built is not None and self._unchanged(built[1]):
+            return built[0]
         return worker.run(self._built_guard)
 
     @property
@@ -202,10 +202,10 @@ class GuardedModel(BaseModel):
 
         Runs on the worker alone, so that it needs no lock and loads nothing twice.
         """
-        if self._guard is None or not self._unchanged():
+        if self._built is None or not self._unchanged(self._built[1]):
             parts = self._parts()
             policy = loaded_policy(self.policy)
-            self._guard = Guard(
+            guard = Guard(
                 self._engine(),
                 classifier=self._classifier(policy_now(policy)),
                 policy=policy,
@@ -214,8 +214,8 @@ class GuardedModel(BaseModel):
                 audit=self.audit,
                 on_notify=self.on_notify,
             )
-            self._guard_parts = parts
-        return self._guard
+            self._built = (guard, parts)
+        return self._built[0]
 
     def _parts(self) -> tuple[object, ...]:
         return (
@@ -223,9 +223,9 @@ class GuardedModel(BaseModel):
             *(self.engine, self.model, self.tokenizer, self.dtype),
         )
 
-    def _unchanged(self) -> bool:
-        """Whether the guard was built from the fields as they are."""
-        return all(now is then for now, then in zip(self._parts(), self._guard_parts, strict=True))
+    def _unchanged(self, parts: tuple[object, ...]) -> bool:
+        """Whether the fields are what they were then."""
+        return all(now is then for now, then in zip(self._parts(), parts, strict=True))
 
     def _engine(self) -> Engine:
         from rose_guard.engines.transformers import TransformersEngine

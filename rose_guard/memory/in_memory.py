@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_left, insort
 from threading import Lock
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from rose_guard.memory.memory import MAX_CONVERSATIONS, check_room, check_windows, full
 from rose_guard.memory.pseudonyms import Pseudonyms
@@ -37,6 +39,7 @@ class InMemoryConversations:
         self._tallies: dict[str, Tally] = {}
         self._by_expiry: list[tuple[float, str]] = []
         self._by_idleness: list[tuple[float, str, float]] = []
+        _memories.add(self)
 
     def count_and_add(self, key: ConversationKey, turn: RiskyTurn, windows: Windows) -> dict[str, int]:
         """As the protocol says."""
@@ -72,3 +75,15 @@ class InMemoryConversations:
             if live_until <= now:
                 return subject
         raise full(self._max_conversations)
+
+
+_memories: WeakSet[InMemoryConversations] = WeakSet()
+
+
+def _unlock_in_child() -> None:
+    """A thread that held a lock when the process forked is not there to let go of it."""
+    for memory in _memories:
+        memory._lock = Lock()  # noqa: SLF001 - its own
+
+
+os.register_at_fork(after_in_child=_unlock_in_child)

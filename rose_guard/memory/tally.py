@@ -124,7 +124,7 @@ class Tally:
             return cls()
         try:
             read = {name: _label(*entry) for name, entry in json.loads(dumped).items()}
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             raise ConversationMemoryError(
                 "an entry of the conversation memory cannot be read; remove the memory to begin anew, or restore it"
             ) from None
@@ -134,4 +134,6 @@ class Tally:
 def _label(least_after: int, most_after: int, longest_s: float, turns: dict[str, float]) -> LabelTally:
     if not turns or not all(math.isfinite(number) for number in (least_after, most_after, longest_s, *turns.values())):
         raise ValueError("not an entry")
+    if type(least_after) is not int or type(most_after) is not int:
+        raise TypeError("not an entry")
     return LabelTally(least_after, most_after, longest_s, turns)

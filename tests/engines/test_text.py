@@ -77,3 +77,13 @@ def test_nothing_follows_a_stop_string():
     stops = StopStrings(["."])
     assert stops.push("One. Two.") == "One"
     assert stops.push("Three") == stops.flush() == ""
+
+
+@pytest.mark.parametrize("cut", range(9))
+def test_a_stop_string_is_found_across_the_place_where_an_answer_goes_on(cut):
+    text, stop = "ok\n\nUser: no", "\n\nUser:"
+    stops = StopStrings([stop], text[:cut])
+    rest = stops.push(text[cut:]) + stops.flush()
+    assert stops.found
+    assert (text[:cut] + rest)[: text.index(stop)] == "ok"[: len(text[:cut] + rest)]
+    assert "User:" not in rest

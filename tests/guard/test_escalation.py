@@ -1,8 +1,11 @@
 """Laws of escalation: risky turns are counted for whom they belong to, and what cannot be counted counts as too many."""
 
+from dataclasses import replace
+
 import pytest
 
 from rose_guard import ConversationMemoryError, Guard, Message, Policy, PolicyError, SettingsError
+from rose_guard.assessment import Span
 from rose_guard.guard import GenerationOptions
 from rose_guard.memory.in_memory import InMemoryConversations
 from tests.guard.fakes import FakeClassifier, FakeEngine
@@ -92,6 +95,64 @@ def test_turns_that_cannot_be_counted_count_as_too_many():
             raise ConversationMemoryError("the disk is gone")
 
     assert actions(risky(memory=Broken()), ANN, [1]) == ["refuse"]
+
+
+@pytest.mark.parametrize("given", [{}, None, {"hate": None}, {"hate": "many"}])
+def test_counts_that_are_no_counts_count_as_too_many(given):
+    class Careless:
+        def count_and_add(self, key, turn, windows):
+            return given
+
+    assert actions(risky(memory=Careless()), ANN, [1]) == ["refuse"]
+
+
+@pytest.mark.parametrize("error", [OSError(), OverflowError(), RuntimeError("secret")])
+def test_whatever_a_memory_raises_counts_as_too_many(error, caplog):
+    class Broken:
+        def count_and_add(self, key, turn, windows):
+            raise error
+
+    assert actions(risky(memory=Broken()), ANN, [1]) == ["refuse"]
+    assert "secret" not in caplog.text
+
+
+def test_a_risky_turn_counts_once_however_long_the_conversation_goes_on():
+    class OldSin(FakeClassifier):
+        def classify(self, messages):
+            return replace(super().classify(messages), spans={"hate": Span(0, 0, 5)})
+
+    guard = risky()
+    guard.classifier = OldSin(hate=0.9)
+    conversation, found = [*turn(0)], []
+    for number in range(4):
+        found.append(guard.decide(conversation, options=ANN).action)
+        conversation += [Message("assistant", "Well."), Message("user", f"harmless {number}")]
+    assert found == ["steer"] * 4
+
+
+@pytest.mark.parametrize("name", ["principal", "thread", "tenant"])
+@pytest.mark.parametrize("value", ["", 5, "\ud800"])
+def test_a_name_is_a_name(name, value):
+    with pytest.raises(SettingsError, match=name):
+        GenerationOptions(**{name: value})
+
+
+def test_principals_of_two_tenants_share_no_cache():
+    owners = []
+    for tenant in ("strict", None):
+        guard = risky(tenant=tenant)
+        guard.classifier = FakeClassifier()
+        guard.answer(turn(0), options=ANN)
+        owners.append(guard.engine.requests[0].principal)
+    assert owners[0] != owners[1]
+
+
+def test_an_async_on_notify_is_refused():
+    async def tell(decision):
+        pass
+
+    with pytest.raises(SettingsError, match="on_notify"):
+        risky(on_notify=tell)
 
 
 def test_a_human_is_told_once_per_decision_and_cannot_change_it():

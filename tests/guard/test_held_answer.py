@@ -73,15 +73,39 @@ def test_usage_counts_what_was_thrown_away_too():
     assert last.usage == Usage(11, 5)
 
 
-def test_no_log_probability_names_a_token_before_all_text_was_checked():
-    held = HeldAnswer(8, 1)
-    chance = TokenLogprob("secret", -0.1)
+def test_log_probabilities_wait_until_the_whole_answer_was_checked():
+    held, chance = HeldAnswer(8, 1), TokenLogprob("a", -0.1)
     held.push(Delta("a", tokens=1, logprobs=(chance,)))
     assert [delta.logprobs for delta in held.release()] == [()]
-    held.push(Delta("b", tokens=1, logprobs=(TokenLogprob("thrown away", -2.0),)))
-    held.discard()
-    held.push(Delta("c", "stop", Usage(1, 1), tokens=1, logprobs=(chance,)))
+    held.push(Delta("b", "stop", Usage(1, 1), tokens=1, logprobs=(chance,)))
     assert [delta.logprobs for delta in held.release()] == [(chance, chance)]
+
+
+@pytest.mark.parametrize("end", ["stop", "content_filter"])
+def test_an_answer_of_which_something_was_withheld_has_no_log_probabilities(end):
+    held = HeldAnswer(8, 1)
+    held.push(Delta("", tokens=1, logprobs=(TokenLogprob("withheld", -2.0),)))
+    held.release()
+    if end == "stop":
+        held.push(Delta("withheld", tokens=1))
+        held.discard()
+    held.push(Delta("shown", end, Usage(1, 1), tokens=1))
+    assert [delta.logprobs for delta in held.release()] == [()]
+
+
+def test_a_window_holds_deltas_of_many_tokens_whole_so_that_nothing_is_read_apart():
+    held, windows = HeldAnswer(8, 4), []
+    for text in ("aaa b", "ad bb"):
+        held.push(Delta(text, tokens=5))
+        windows.append(held.window)
+        held.release()
+    assert windows[-1] == "aaa bad bb"
+
+
+def test_an_engine_that_does_not_count_by_the_delta_is_believed_at_the_end():
+    held = HeldAnswer(8, 1)
+    held.push(Delta("a", "stop", Usage(7, 3)))
+    assert held.release()[0].usage == Usage(7, 3)
 
 
 @pytest.mark.parametrize("index", [0, 3])

@@ -4,7 +4,16 @@ import asyncio
 
 import pytest
 
-from rose_guard import ClassifierError, ContextLengthError, Guard, Message, Policy, PolicyViolation
+from rose_guard import (
+    ClassifierError,
+    ContextLengthError,
+    DecodingError,
+    EngineOverloadedError,
+    Guard,
+    Message,
+    Policy,
+    PolicyViolation,
+)
 from rose_guard.guard import Answer, GenerationOptions, OutputVerdict
 from tests.guard.fakes import FakeAnswerClassifier, FakeClassifier, FakeEngine
 
@@ -113,17 +122,51 @@ def test_in_shadow_mode_everything_is_shown_and_the_verdict_says_what_was_found(
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-def test_a_restart_for_which_there_is_no_room_ends_in_a_refusal(asynchronous):
+@pytest.mark.parametrize("when", ["at once", "at the first read"])
+@pytest.mark.parametrize("error", [ContextLengthError(9, 8), EngineOverloadedError("full"), DecodingError("nan")])
+def test_a_restart_that_cannot_begin_ends_in_a_refusal(asynchronous, when, error):
     class Small(FakeEngine):
+        def stream(self, request):
+            if request.begun and when == "at once":
+                raise error
+            return super().stream(request)
+
         def _deltas(self, request, answer):
             if request.begun:
-                raise ContextLengthError(9, 8)
+                raise error
             yield from super()._deltas(request, answer)
 
     guard = checked(RESTART, WORDS)
     guard.engine = Small(WORDS)
-    text = "".join(piece.text for piece in (_astreamed(guard) if asynchronous else guard.stream(HI)))
-    assert text.endswith(REFUSAL)
+    pieces = _astreamed(guard) if asynchronous else list(guard.stream(HI))
+    assert "".join(piece.text for piece in pieces).endswith(REFUSAL)
+    assert pieces[-1].verdict == OutputVerdict("refuse", 0.9)
+
+
+def test_an_error_in_the_middle_of_a_restart_is_raised():
+    class Breaking(FakeEngine):
+        def _deltas(self, request, answer):
+            for delta in super()._deltas(request, answer):
+                yield delta
+                if request.begun:
+                    raise DecodingError("nan")
+
+    guard = checked(RESTART, WORDS, "one two three four five six")
+    guard.engine = Breaking(WORDS, "one two three four five six")
+    with pytest.raises(DecodingError):
+        guard.answer(HI)
+
+
+def test_an_answer_without_an_end_is_an_error():
+    class Endless(FakeEngine):
+        def _deltas(self, request, answer):
+            yield from list(super()._deltas(request, answer))[:-1]
+
+    for policy in (REFUSE, Policy.default()):
+        guard = checked(policy)
+        guard.engine = Endless()
+        with pytest.raises(DecodingError):
+            guard.answer(HI)
 
 
 @pytest.mark.parametrize("score", [float("nan"), -0.1, 1.1])

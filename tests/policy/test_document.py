@@ -126,6 +126,22 @@ def test_an_empty_file_of_the_right_version_is_the_shipped_policy():
     assert Policy.from_yaml("version: 1") == Policy.default()
 
 
+@pytest.mark.parametrize(
+    "same",
+    [
+        "hazards: {privacy: {threshold: 0, alpha: 0.4}, hate: {threshold: 1}}\nmax_total_alpha: 0.5\nversion: 1",
+        "# told twice\nversion: 1\nmax_total_alpha: 5e-1\nhazards:\n  hate: {threshold: 1.0}\n"
+        "  privacy:\n    bands: [{at: -0.0, action: steer}]  # all of it\n    alpha: 0.40\n",
+        "version: 1\nmode: enforce\nmax_total_alpha: 0.5\noutput: {}\ntenants: {}\ndefaults: {severity: medium}\n"
+        "hazards: {hate: {threshold: 1, locked: false}, privacy: {threshold: 0, alpha: 0.4, reverse_prompt: generic}}",
+    ],
+)
+def test_what_means_the_same_has_the_same_digest(same):
+    text = "version: 1\nmax_total_alpha: 0.5\nhazards: {hate: {threshold: 1}, privacy: {threshold: 0.0, alpha: 0.4}}"
+    assert Policy.from_yaml(same).digest == Policy.from_yaml(text).digest
+    assert Policy.from_yaml(same) == Policy.from_yaml(text)
+
+
 def test_a_file_is_loaded_from_its_path(tmp_path):
     path = tmp_path / "policy.yaml"
     path.write_text("version: 1\nsafe_prompts: {mine: {en: Be kind.}}\nhazards:\n  hate: {safe_prompt: mine}")

@@ -141,6 +141,12 @@ def test_a_change_that_keeps_time_size_and_inode_is_noticed_if_it_follows_close_
     os.utime(watched.path, ns=(seen.st_atime_ns, seen.st_mtime_ns))
     assert watched.path.stat().st_size == seen.st_size
     assert watched.later() == 0.6
+    watched.path.write_text(GOOD.replace("0.3", "0.25"))
+    assert watched.later() == 0.25
+    changed = watched.path.stat()
+    watched.path.write_text(GOOD.replace("0.3", "0.35"))
+    os.utime(watched.path, ns=(changed.st_atime_ns, changed.st_mtime_ns))
+    assert watched.later() == 0.35
 
 
 def test_a_file_that_stays_as_it_is_is_not_read_again(watched, monkeypatch):

@@ -187,6 +187,11 @@ tenants:
     assert len(found) == len(set(found)) == 16
 
 
+def test_what_is_wrong_with_the_first_of_two_equal_keys_is_told_too():
+    found = problems("version: 1\nhazards:\n  hate: 3\n  hate: {}")
+    assert found == ("p.yaml:3:3: hazards.hate: must be a mapping, not 3", 'p.yaml:4:3: duplicate key "hate"')
+
+
 def test_a_file_of_nothing_but_mistakes_is_told_up_to_a_hundred():
     found = problems("version: 1\nhazards:\n" + "".join(f"  h{i}: {{}}\n" for i in range(150)))
     assert len(found) == 101
@@ -202,6 +207,11 @@ def test_what_follows_only_from_another_mistake_is_not_told():
     assert "must be a text" in only
     (only,) = problems(
         "version: 1\nhazards: {hate: {alpha: 2}}\ntenants: {clinic: {hazards: {hate: {threshold: 0.1}}}}"
+    )
+    assert "less than 1" in only
+    own = "hazards: {suicide_self_harm: {threshold: 0.5, alpha: 2}}"
+    (only,) = problems(
+        f"version: 1\n{own}\ntenants: {{clinic: {{hazards: {{suicide_self_harm: {{threshold: 0.1}}}}}}}}"
     )
     assert "less than 1" in only
     (only,) = problems("version: 1\ndefaults: {action: refuze}\nhazards: {indiscriminate_weapons: {}}")
