@@ -82,7 +82,9 @@ def model_card(
             *_left_out(report),
             "## Limits",
             "",
-            *([] if languages else ["- English only; other languages pass or are flagged by chance."]),
+            "- English only; other languages pass or are flagged by chance."
+            if languages is None
+            else "- Languages beyond English and the five above were not measured.",
             "- The look-alikes that it was trained on share their writers' habits; real ones are more varied.",
             "- It reads 126 tokens at a time: what is spread more thinly than that can be missed.",
             "- It scores what is asked, not who asks or why. It is a gate for a policy, not a verdict on a person.",
