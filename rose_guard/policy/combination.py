@@ -99,7 +99,9 @@ def branches(bands: Sequence[Band], max_total_alpha: float) -> tuple[tuple[str, 
     (second,) = others
     share = total * (first.alpha / (first.alpha + second.alpha))
     rest = total - share  # exact, since the first has at least half: the two never add up to more than the total
-    return ((first.reverse_prompt, share), (second.reverse_prompt, rest))[: 2 if rest > 0.0 else 1]
+    if not (share > 0.0 and rest > 0.0):  # too small a part for a floating-point number
+        return ((first.reverse_prompt, total),)
+    return (first.reverse_prompt, share), (second.reverse_prompt, rest)
 
 
 def horizon(bands: Sequence[Band]) -> int | None:

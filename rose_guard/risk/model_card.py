@@ -70,7 +70,7 @@ def model_card(
                 source_rows(report),
             ),
             "",
-            "By hazard, on held-out texts, with the thresholds at which 0.3 % and 1 % of held-out harmless texts score",
+            "By hazard, on held-out texts, with the thresholds at which 0.5 % and 1 % of held-out harmless texts score",
             "as high, and the share of harmful ones found there:",
             "",
             *table(HAZARD_HEADS, hazard_rows(report)),
@@ -100,7 +100,7 @@ def source_rows(report: Report) -> Iterable[Sequence[str]]:
         yield s.source, s.kind, str(s.examples), "yes" if s.trained_on else "no", str(s.flagged), named
 
 
-HAZARD_HEADS = ("hazard", "texts", "AUROC", "at 0.3 %", "found", "at 1 %", "found", "named")
+HAZARD_HEADS = ("hazard", "texts", "AUROC", "at 0.5 %", "found", "at 1 %", "found", "named")
 
 
 def hazard_rows(report: Report) -> Iterable[Sequence[str]]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rose_guard.risk.corpus import Example
     from rose_guard.risk.head import Head
 
-FALSE_ALARMS = (0.003, 0.01)
+FALSE_ALARMS = (0.005, 0.01)
 """The shares of held-out harmless texts at which each hazard's thresholds are read off its ROC curve."""
 
 

@@ -16,7 +16,9 @@ SHIPPED = Policy.default()
 
 # Few values, so that ties, equal prompts and scores on a threshold are common.
 probabilities = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.5000001, 0.75, 0.9, 1.0]) | st.floats(0, 1)
-alphas = st.sampled_from([1e-300, 0.1, 0.3, 0.5, 0.7, 0.999]) | st.floats(0, 1, exclude_min=True, exclude_max=True)
+alphas = st.sampled_from([5e-324, 1e-300, 0.1, 0.3, 0.5, 0.7, 0.999]) | st.floats(
+    0, 1, exclude_min=True, exclude_max=True
+)
 horizons = st.none() | st.integers(1, 50)
 reverse_prompts = st.sampled_from(["generic", "hate", "privacy", "null"])
 escalations = st.builds(

@@ -122,6 +122,17 @@ def test_two_hazards_share_the_alpha_in_proportion():
     assert b == pytest.approx(0.6 * 0.4 / 1.3)
 
 
+@pytest.mark.parametrize(("alphas", "ceiling"), [((0.3, 0.3), 5e-324), ((0.9, 1e-300), 0.7), ((5e-324, 5e-324), 0.7)])
+def test_a_strength_too_small_to_share_stays_whole(alphas, ceiling):
+    one, other = alphas
+    policy = Policy.from_yaml(
+        f"version: 1\nmax_total_alpha: {ceiling}\nhazards:\n  hate: {{alpha: {one}, reverse_prompt: hate}}\n"
+        f"  privacy: {{alpha: {other}, reverse_prompt: privacy}}"
+    )
+    ((_, alpha),) = decide(policy, hate=0.9, privacy=0.9).branches
+    assert alpha == min(one, ceiling)
+
+
 def test_equal_reverse_prompts_merge_into_one_branch():
     assert decide(BANDED, privacy=0.9, defamation=0.5).branches == (("privacy", pytest.approx(0.4)),)
 
