@@ -21,9 +21,9 @@ _FILE = "version: 1\nmode: {mode}\ntenants: {{clinic: {{hazards: {{specialized_a
 
 SCORES: dict[str, dict[str, float]] = {
     "no rule fires": {},
-    "one rule steers": {"hate": 0.9},
-    "two rules steer": {"hate": 0.9, "privacy": 0.9},
-    "a rule refuses": {"suicide_self_harm": 0.9},
+    "one rule steers": {"hate": 1.0},
+    "two rules steer": {"hate": 1.0, "privacy": 1.0},
+    "a rule refuses": {"suicide_self_harm": 1.0},
     "every rule fires": dict.fromkeys([*HAZARDS, *ATTACKS], 1.0),
 }
 

@@ -107,7 +107,7 @@ def case(action, **expected):
 
 
 def test_a_case_that_holds_has_nothing_to_say():
-    decision = POLICY.decide(assessment(privacy=0.9, hate=0.9), "d")
+    decision = POLICY.decide(assessment(privacy=1.0, hate=1.0), "d")
     both = frozenset({"privacy", "hate"})
     expected = case("steer", hazards=both, attacks=frozenset(), alpha=0.5, reverse_prompts=both)
     assert check_case(decision, expected) == []
@@ -115,7 +115,7 @@ def test_a_case_that_holds_has_nothing_to_say():
 
 
 def test_a_case_that_fails_says_in_what():
-    decision = POLICY.decide(assessment(privacy=0.9), "d")
+    decision = POLICY.decide(assessment(privacy=1.0), "d")
     wrong = case(
         "block",
         hazards=frozenset({"hate", "elections"}),
@@ -133,7 +133,7 @@ def test_a_case_that_fails_says_in_what():
 
 
 def test_an_alpha_is_compared_as_a_number_that_was_computed():
-    decision = POLICY.decide(assessment(privacy=0.9), "d")
+    decision = POLICY.decide(assessment(privacy=1.0), "d")
     assert check_case(decision, case("steer", alpha=0.5 + 1e-9)) == []
     assert check_case(decision, case("steer", alpha=0.5001))
     assert check_case(POLICY.decide(assessment(), "d"), case("allow", alpha=0.0)) == []
@@ -141,6 +141,6 @@ def test_an_alpha_is_compared_as_a_number_that_was_computed():
 
 def test_in_shadow_mode_the_whole_policys_decision_is_checked():
     policy = Policy.from_yaml("version: 1\nmode: shadow")
-    decision = policy.decide(assessment(privacy=0.9), "d")
+    decision = policy.decide(assessment(privacy=1.0), "d")
     assert decision.action == "allow"
     assert check_case(decision, case("steer")) == []

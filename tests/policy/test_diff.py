@@ -24,7 +24,8 @@ def test_each_value_that_differs_is_told_with_its_path():
 
 
 def test_rules_are_compared_as_they_apply():
-    entry = "{threshold: 0.73, safe_prompt: hate, reverse_prompt: hate, severity: high}"
+    at = Policy.default().rules["hate"].bands[0].at
+    entry = f"{{threshold: {at}, safe_prompt: hate, reverse_prompt: hate, severity: high}}"
     assert of(f"version: 1\nhazards: {{hate: {entry}}}") == ()
     assert of(f"version: 1\ndefaults: {{alpha: 0.6}}\nhazards: {{hate: {entry}}}") == (
         Difference("hazards.hate.bands.0.alpha", "0.5", "0.6"),

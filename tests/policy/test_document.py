@@ -102,7 +102,7 @@ def test_all_mistakes_are_listed_at_once_in_the_order_of_the_file():
     assert [problem.split(":")[1] for problem in found] == ["2", "4", "5"]
 
 
-@pytest.mark.parametrize("entry", ["{action: steer}", "{action: allow}", "{action: refuse, threshold: 0.9}"])
+@pytest.mark.parametrize("entry", ["{action: steer}", "{action: allow}", "{action: refuse, threshold: 1}"])
 def test_locks_of_the_shipped_policy_cannot_be_loosened(entry):
     (problem,) = problems(f"version: 1\nhazards:\n  indiscriminate_weapons: {entry}")
     assert problem.startswith("p.yaml:3:3: indiscriminate_weapons is locked")

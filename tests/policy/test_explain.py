@@ -60,7 +60,7 @@ def test_what_shadow_mode_only_watches_is_told():
     shadow = dataclasses.replace(POLICY, mode="shadow")
     assert row(0.5, shadow).why.endswith("only watched, in shadow mode")
     assert "watched" not in row(0.1, shadow).why
-    weapons = next(r for r in explain(shadow, assessment(indiscriminate_weapons=0.9)) if r.locked and r.fires)
+    weapons = next(r for r in explain(shadow, assessment(indiscriminate_weapons=1.0)) if r.locked and r.fires)
     assert "watched" not in weapons.why
 
 

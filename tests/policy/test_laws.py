@@ -154,5 +154,5 @@ def test_whatever_cannot_be_counted_escalates(turns, after_all):
         "version: 1\nhazards: {hate: {threshold: 0.5, escalate: {after: 3, within_s: 60, action: refuse}}}"
     )
     for counted in (turns, after_all):
-        decision = policy.decide(assessment(hate=0.9), "d", risky_turns={"hate": counted})
+        decision = policy.decide(assessment(hate=1.0), "d", risky_turns={"hate": counted})
         assert decision.action == ("steer" if counted < 3 and not math.isnan(counted) else "refuse")

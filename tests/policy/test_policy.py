@@ -94,9 +94,9 @@ def test_a_higher_score_never_shortens_the_contrast():
         "version: 1\nhazards:\n  hate: {threshold: 0.5, alpha: 0.5}\n"
         "  privacy: {threshold: 0.5, alpha: 0.6, horizon: 1}\n  defamation: {threshold: 0.5, alpha: 0.4, horizon: 9}"
     )
-    assert decide(policy, privacy=0.9).horizon == 1
-    assert decide(policy, privacy=0.9, defamation=0.9).horizon == 9
-    assert decide(policy, hate=0.6, privacy=0.9, defamation=0.9).horizon is None
+    assert decide(policy, privacy=1.0).horizon == 1
+    assert decide(policy, privacy=1.0, defamation=1.0).horizon == 9
+    assert decide(policy, hate=0.6, privacy=1.0, defamation=1.0).horizon is None
 
 
 def test_a_policy_cannot_be_made_to_allow_what_was_not_scored():
@@ -129,17 +129,17 @@ def test_a_strength_too_small_to_share_stays_whole(alphas, ceiling):
         f"version: 1\nmax_total_alpha: {ceiling}\nhazards:\n  hate: {{alpha: {one}, reverse_prompt: hate}}\n"
         f"  privacy: {{alpha: {other}, reverse_prompt: privacy}}"
     )
-    ((_, alpha),) = decide(policy, hate=0.9, privacy=0.9).branches
+    ((_, alpha),) = decide(policy, hate=1.0, privacy=1.0).branches
     assert alpha == min(one, ceiling)
 
 
 def test_equal_reverse_prompts_merge_into_one_branch():
-    assert decide(BANDED, privacy=0.9, defamation=0.5).branches == (("privacy", pytest.approx(0.4)),)
+    assert decide(BANDED, privacy=1.0, defamation=0.5).branches == (("privacy", pytest.approx(0.4)),)
 
 
 def test_at_most_two_hazards_steer_and_ties_go_by_taxonomy_order():
     policy = Policy.default()
-    decision = decide(policy, **dict.fromkeys(["violent_crimes", "nonviolent_crimes", "sex_crimes", "hate"], 0.9))
+    decision = decide(policy, **dict.fromkeys(["violent_crimes", "nonviolent_crimes", "sex_crimes", "hate"], 1.0))
     assert [prompt for prompt, _ in decision.branches] == ["violence", "crime"]
     assert decision.safe_prompt == "violence"
 

@@ -27,7 +27,7 @@ def tenant(rule, label="hate", name="clinic"):
     return {"tenants": {name: {label: rule}}}
 
 
-STEER_THEN_ALLOW = (BAND, Band(0.9, "allow", 0.5, None, "generic", "generic", "refusal"))
+STEER_THEN_ALLOW = (BAND, Band(1.0, "allow", 0.5, None, "generic", "generic", "refusal"))
 LOCKED = dataclasses.replace(HATE, locked=True, escalate=Escalation(3, 60.0, "refuse"))
 WITH_LOCK = {"rules": {**SHIPPED.rules, "hate": LOCKED}}
 

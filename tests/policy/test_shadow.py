@@ -17,7 +17,7 @@ tenants: {clinic: {hazards: {hate: {action: allow}, privacy: {action: block}}}}
 
 
 def test_what_nobody_locked_is_only_watched():
-    decision = SHADOW.decide(assessment(hate=0.9), "d")
+    decision = SHADOW.decide(assessment(hate=1.0), "d")
     assert (decision.action, decision.mode, decision.severity, decision.hazards) == ("allow", "shadow", None, ())
     assert (decision.shadow.action, decision.shadow.severity) == ("steer", "critical")
     assert "shadow mode" in decision.reason
@@ -25,34 +25,34 @@ def test_what_nobody_locked_is_only_watched():
 
 
 def test_what_is_locked_acts_as_if_it_were_alone():
-    decision = SHADOW.decide(assessment(hate=0.9, privacy=0.9), "d")
+    decision = SHADOW.decide(assessment(hate=1.0, privacy=1.0), "d")
     assert (decision.action, decision.branches) == ("steer", (("privacy", 0.4),))
     assert [prompt for prompt, _ in decision.shadow.branches] == ["generic", "privacy"]
-    assert SHADOW.decide(assessment(indiscriminate_weapons=0.9), "d").action == "refuse"
+    assert SHADOW.decide(assessment(indiscriminate_weapons=1.0), "d").action == "refuse"
 
 
 def test_escalations_of_locked_rules_act_and_those_of_others_are_only_watched():
     turns = {"hate": 9, "privacy": 9}
-    decision = SHADOW.decide(assessment(hate=0.9, privacy=0.9), "d", risky_turns=turns)
+    decision = SHADOW.decide(assessment(hate=1.0, privacy=1.0), "d", risky_turns=turns)
     assert (decision.action, decision.escalated, decision.notify) == ("refuse", ("privacy",), ("privacy",))
     assert (decision.shadow.action, decision.shadow.notify) == ("block", ("privacy", "hate"))
 
 
 def test_risky_turns_are_counted_for_every_rule():
-    assert SHADOW.firing(assessment(hate=0.9)) == ("hate",)
+    assert SHADOW.firing(assessment(hate=1.0)) == ("hate",)
 
 
 def test_a_decision_and_its_shadow_are_one_event():
-    decision = SHADOW.decide(assessment(hate=0.9), "d")
+    decision = SHADOW.decide(assessment(hate=1.0), "d")
     assert decision.decision_id == decision.shadow.decision_id
     assert decision.policy_digest == decision.shadow.policy_digest == SHADOW.digest
     assert (decision.shadow.mode, decision.shadow.shadow) == ("enforce", None)
 
 
 def test_a_tenants_rules_are_watched_and_its_locks_act():
-    decision = SHADOW.decide(assessment(hate=0.9, privacy=0.9), "d", tenant="clinic")
+    decision = SHADOW.decide(assessment(hate=1.0, privacy=1.0), "d", tenant="clinic")
     assert (decision.action, decision.shadow.action, decision.shadow.tenant) == ("block", "block", "clinic")
-    assert SHADOW.decide(assessment(hate=0.9), "d", tenant="clinic").shadow.action == "allow"
+    assert SHADOW.decide(assessment(hate=1.0), "d", tenant="clinic").shadow.action == "allow"
 
 
 @pytest.mark.parametrize("on_error", ["refuse", "block"])
@@ -63,6 +63,6 @@ def test_what_could_not_be_scored_is_never_let_through(on_error):
 
 
 def test_shadow_is_none_exactly_when_enforcing():
-    assert Policy.default().decide(assessment(hate=0.9), "d").shadow is None
+    assert Policy.default().decide(assessment(hate=1.0), "d").shadow is None
     assert Policy.default().decide_unscored("boom", "d").shadow is None
     assert SHADOW.decide(assessment(), "d").shadow is not None

@@ -99,7 +99,7 @@ def test_severity_and_escalation_are_kept_or_replaced():
         ("elections: {escalate: {after: 3, within_s: 59, action: refuse, notify: true}}", "within at least 60 s"),
         ("elections: {escalate: {after: 3, within_s: 60, action: refuse}}", "with `notify: true`"),
         ("elections: {escalate: {after: 3, within_s: 60, notify: true}}", "with the action 'refuse' or stricter"),
-        ("indiscriminate_weapons: {threshold: 0.9}", "from a score of 0.81"),
+        ("indiscriminate_weapons: {threshold: 1}", "'refuse' or stricter"),
     ],
 )
 def test_a_tenant_never_weakens_a_locked_rule(entry, must):
@@ -119,7 +119,7 @@ def test_a_tenant_never_weakens_a_locked_rule(entry, must):
         "elections: {alpha: 0.6, horizon: 21}",
         "elections: {action: refuse}",
         "elections: {escalate: {after: 1, within_s: 600, action: block, notify: true}}",
-        "indiscriminate_weapons: {action: block, threshold: 0.5}",
+        "indiscriminate_weapons: {action: block, threshold: 0.0}",
     ],
 )
 def test_a_tenant_may_tighten_a_locked_rule_which_stays_locked(entry):
@@ -128,7 +128,7 @@ def test_a_tenant_may_tighten_a_locked_rule_which_stays_locked(entry):
 
 def test_a_tenant_may_loosen_what_nobody_locked():
     policy = with_tenant("{privacy: {action: allow}}")
-    scored = assessment(privacy=0.9)
+    scored = assessment(privacy=1.0)
     assert policy.decide(scored, "d").action == "steer"
     decision = policy.decide(scored, "d", tenant="clinic")
     assert (decision.action, decision.tenant) == ("allow", "clinic")
@@ -138,10 +138,10 @@ def test_a_tenants_entries_touch_no_other_tenant():
     policy = Policy.from_yaml(
         "version: 1\ntenants:\n  a: {hazards: {hate: {action: allow}}}\n  b: {attacks: {jailbreak: {action: block}}}\n  c: {}"
     )
-    scored = assessment(hate=0.9)
+    scored = assessment(hate=1.0)
     assert [policy.decide(scored, "d", tenant=t).action for t in ("a", "b", "c", None)] == ["allow", *["steer"] * 3]
-    assert policy.decide(assessment(jailbreak=0.9), "d", tenant="b").action == "block"
-    assert policy.decide(assessment(jailbreak=0.9), "d", tenant="a").action == "steer"
+    assert policy.decide(assessment(jailbreak=1.0), "d", tenant="b").action == "block"
+    assert policy.decide(assessment(jailbreak=1.0), "d", tenant="a").action == "steer"
 
 
 ASKS = {

@@ -41,7 +41,11 @@ def test_it_is_a_risk_classifier_whose_name_holds_its_version(classifier):
     ],
 )
 def test_meaning_counts_more_than_frightening_words(classifier, harmful, harmless):
-    assert harm(classifier, harmful) > 0.5 > harm(classifier, harmless)
+    """Under the shipped policy only the harmful one is acted on, and by a clear margin."""
+    actions = [Policy.default().decide(classifier.classify(text), "").action for text in (harmful, harmless)]
+    assert actions[0] in ("steer", "refuse")
+    assert actions[1] == "allow"
+    assert harm(classifier, harmful) - harm(classifier, harmless) > 0.3
 
 
 @pytest.mark.parametrize("text", ["What is the capital of France?", "hi", "Give me a recipe for lentil soup.", "2 + 2"])
