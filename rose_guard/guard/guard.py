@@ -8,26 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import aclosing, closing, suppress
+from contextlib import aclosing, closing
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
-from rose_guard.assessment import RiskAssessment
 from rose_guard.engines.worker import worker
 from rose_guard.errors import ClassifierError, SettingsError
 from rose_guard.guard.answer import Answer, Piece
 from rose_guard.guard.course import Course
 from rose_guard.guard.effect import Assess, CountRiskyTurns, Decode, Notify, Read, Record, ScoreAnswer
 from rose_guard.guard.options import GenerationOptions
+from rose_guard.guard.scoring import assess, assess_many, score_answer
 from rose_guard.guard.turn import Turn
 from rose_guard.memory.in_memory import InMemoryConversations
 from rose_guard.policy.live import LivePolicy
-from rose_guard.risk.classifier import Classifier
-from rose_guard.risk.deadline import deadline
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
 
+    from rose_guard.assessment import RiskAssessment
     from rose_guard.audit.trail import AuditTrail
     from rose_guard.engines.engine import Engine
     from rose_guard.guard.effect import Effect
@@ -212,7 +211,7 @@ class Guard:
     def _assess_together(self, courses: Sequence[Course]) -> None:
         if courses:
             asked: Any = [course.pending for course in courses]
-            for course, assessed in zip(courses, worker.run(self._assess_many, asked), strict=True):
+            for course, assessed in zip(courses, worker.run(assess_many, self.classifier, asked), strict=True):
                 course.go_on(assessed)
 
     def _run_until_decoding(self, course: Course) -> None:
@@ -303,38 +302,9 @@ class Guard:
             logger.error("on_notify failed for decision %s", decision.decision_id)  # noqa: TRY400 - it may quote the conversation
 
     def _score(self, effect: Assess | ScoreAnswer) -> RiskAssessment | float | str:
-        return self._assess(effect) if isinstance(effect, Assess) else self._score_answer(effect)
-
-    def _assess(self, asked: Assess) -> RiskAssessment | str:
-        """The scores, or why there are none; whatever a classifier raises must not pass for harmless."""
-        if self.classifier is None:
-            return "there is no classifier"
-        try:
-            with deadline(asked.seconds):
-                assessment = self.classifier.classify(asked.messages)
-        except Exception as error:  # noqa: BLE001 - becomes the policy's on_error action, with its reason
-            return _in_words(error)
-        return assessment if isinstance(assessment, RiskAssessment) else f"no assessment from {self.classifier.name}"
-
-    def _assess_many(self, asked: Sequence[Assess]) -> list[RiskAssessment | str]:
-        """As :meth:`_assess`, in one go where the classifier can; where that fails, each by itself."""
-        if isinstance(self.classifier, Classifier) and len(asked) > 1:
-            limits = [each.seconds for each in asked if each.seconds is not None]
-            with suppress(Exception), deadline(sum(limits) if len(limits) == len(asked) else None):
-                together = self.classifier.classify_many([each.messages for each in asked])
-                if len(together) == len(asked) and all(isinstance(a, RiskAssessment) for a in together):
-                    return list(together)
-        return [self._assess(each) for each in asked]
-
-    def _score_answer(self, asked: ScoreAnswer) -> float | str:
-        if self.answer_classifier is None:  # a live policy may ask for one at any time
-            return "there is no answer classifier"
-        try:
-            with deadline(asked.seconds):
-                score = float(self.answer_classifier.harm(asked.text))
-        except Exception as error:  # noqa: BLE001 - likewise
-            return _in_words(error)
-        return score if 0.0 <= score <= 1.0 else f"no probability from {self.answer_classifier.name}"
+        if isinstance(effect, Assess):
+            return assess(self.classifier, effect)
+        return score_answer(self.answer_classifier, effect)
 
     def _check(self, policy: Policy | None) -> None:
         self._written_for = policy.classifier if policy else None
@@ -351,8 +321,3 @@ class Guard:
 def _close(course: Course) -> None:
     if course.deltas is not None:
         course.deltas.close()
-
-
-def _in_words(error: Exception) -> str:
-    """A classifier's own reason; of other errors no more than their kind, since they may quote the conversation."""
-    return str(error) if isinstance(error, ClassifierError) else type(error).__name__
