@@ -1,4 +1,4 @@
-"""Scoring so that nothing unscored passes for harmless: what a classifier raises, or gives wrongly, becomes a reason."""
+"""Scoring that never passes for harmless: what a classifier raises, or gives wrongly, becomes a reason."""
 
 from __future__ import annotations
 
