@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rose_guard.cli.judging import chosen_policy, classifier_for
 from rose_guard.cli.prompts import read_prompts
 
 if TYPE_CHECKING:
@@ -26,14 +27,10 @@ def classify(
     """Score prompts without answering them."""
     from rose_guard.cli.screen import Screen
     from rose_guard.message import digest
-    from rose_guard.policy.policy import Policy
-    from rose_guard.risk.named import named_classifier
 
     prompts = read_prompts(prompt, file)
-    chosen = Policy.load(policy) if policy else Policy.default()
-    screen = Screen()
-    with screen.busy("Loading the classifier …"):
-        classifier = named_classifier(chosen.classifier)
+    chosen, screen = chosen_policy(policy), Screen()
+    classifier = classifier_for(chosen, screen)
     for item in prompts:
         assessment = classifier.classify(item.messages)
         decision = chosen.decide(assessment, digest(item.messages))

@@ -75,24 +75,29 @@ class CheckedAnswer:
 
     def _release_while_clean(self) -> Generator[Any, Any, Finding | None]:
         """Give out what is clean; ends with what was found, or None at the answer's end."""
-        held, highest, harmful, unscored = self._held, 0.0, False, False
+        held, threshold = self._held, self.policy.output.threshold
+        scores: list[float] = []
+        unscored = False
         while (delta := (yield Read())) is not None:
             held.push(delta)
             if not held.due:
                 continue
             if held.window:
                 score: Finding = yield ScoreAnswer(held.window, self.policy.scoring_time(len(held.window)))
-                found = isinstance(score, str) or score >= self.policy.output.threshold
-                if found and self.policy.mode == "enforce":
+                if self.policy.mode == "enforce" and (isinstance(score, str) or score >= threshold):
                     return score
-                harmful, unscored = harmful or found, unscored or isinstance(score, str)
-                highest = highest if isinstance(score, str) else max(highest, score)
+                if isinstance(score, str):
+                    unscored = True
+                else:
+                    scores.append(score)
             if delta.finish_reason is None:
                 yield from (Piece(released, self.decision) for released in held.release())
                 continue
-            verdict = OutputVerdict("release", None if unscored and not highest else highest, self._restarts)
-            words = "harmful" if harmful and highest else "unscored" if unscored else "clean"
-            if not (yield from self._recorded_end(verdict, words, held.end_tokens)):
+            highest = max(scores, default=None if unscored else 0.0)
+            harmful = any(score >= threshold for score in scores)
+            found = "harmful" if harmful else "unscored" if unscored else "clean"
+            verdict = OutputVerdict("release", highest, self._restarts)
+            if not (yield from self._recorded_end(verdict, found, held.end_tokens)):
                 return UNRECORDED
             for released in held.release():
                 yield Piece(released, self.decision, verdict if released.finish_reason is not None else None)

@@ -107,7 +107,7 @@ class Turn:
         escalations = self.policy.escalations(firing, tenant=self.tenant)
         if not escalations:
             return None
-        turn = RiskyTurn(tuple(escalations), self._risky_part(assessed, tuple(escalations)), time.time())
+        turn = RiskyTurn(tuple(escalations), self._turn_id(), time.time())
         windows = {label: (escalation.after, escalation.within_s) for label, escalation in escalations.items()}
         try:
             counted = yield CountRiskyTurns(who, turn, windows)
@@ -117,13 +117,13 @@ class Turn:
             logger.error("risky turns could not be counted, so every escalation is due: %s", why)  # noqa: TRY400
             return dict.fromkeys(escalations, _UNCOUNTED)
 
-    def _risky_part(self, assessed: RiskAssessment, labels: Sequence[str]) -> str:
-        """Digest of the thread, and of the conversation up to what raised the scores.
+    def _turn_id(self) -> str:
+        """Digest of the thread, and of the conversation up to the last user turn.
 
-        A retry, a step of a tool loop, and a harmless turn after a risky one hold no other risk than what was counted.
+        A retry and a step of a tool loop are the same turn. A turn after a risky one is another, as long as the rule
+        still fires on what was said before: else whoever began with the worst would never be counted again.
         """
-        spans = [assessed.spans[label].message for label in labels if label in assessed.spans]
-        last = max(spans, default=len(self.messages) - 1)
+        last = max(i for i, message in enumerate(self.messages) if message.role == "user")
         canonical = json.dumps([self.options.thread, digest(self.messages[: last + 1])])
         return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -160,22 +160,22 @@ class Turn:
         yield Decode(request)
         texts, unfinished = [""] * request.n, request.n
         while (delta := (yield Read())) is not None:
+            shown = texts[delta.index]
             texts[delta.index] += delta.text
             unfinished -= delta.finish_reason is not None
             if self.records and delta.finish_reason is not None:
                 line = end_line(decision, delta, texts[delta.index])
                 if not (yield from recorded(line, decision, self.policy)):
-                    delta = self._cut_short(delta)
+                    delta = self._cut_short(delta, shown)
             yield Piece(delta, decision)
-
         if unfinished:
             raise DecodingError("the engine gave no end of an answer")
 
-    def _cut_short(self, last: Delta) -> Delta:
+    def _cut_short(self, last: Delta, shown: str) -> Delta:
         """A refusal in place of an answer's end that could not be recorded."""
         assert self.policy is not None
-        text = f"\n\n{self.policy.message(self.policy.output.message, self.options.language)}"
-        return replace(last, text=text, finish_reason="content_filter", logprobs=())
+        message = self.policy.message(self.policy.output.message, self.options.language)
+        return replace(last, text=f"\n\n{message}" if shown else message, finish_reason="content_filter", logprobs=())
 
     def _answer_checked(self, request: GenerationRequest, decision: Decision) -> Steps:
         """Each answer by itself, since each may be stopped or begun anew."""

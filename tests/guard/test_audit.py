@@ -114,6 +114,11 @@ def test_without_the_check_an_unrecorded_end_is_a_refusal_in_its_place():
     assert answer.text == f"one two \n\n{Policy.default().message('refusal')}"
 
 
+def test_an_unrecorded_end_of_which_nothing_was_shown_is_the_message_alone():
+    answer = guard_for(Trail("end"), None, "one").answer(HI)
+    assert answer.text == Policy.default().message("refusal")
+
+
 def test_without_a_policy_what_cannot_be_recorded_raises():
     with pytest.raises(AuditError):
         Guard(FakeEngine(), audit=Trail("decision")).answer(HI)

@@ -116,18 +116,28 @@ def test_whatever_a_memory_raises_counts_as_too_many(error, caplog):
     assert "secret" not in caplog.text
 
 
-def test_a_risky_turn_counts_once_however_long_the_conversation_goes_on():
-    class OldSin(FakeClassifier):
-        def classify(self, messages):
-            return replace(super().classify(messages), spans={"hate": Span(0, 0, 5)})
+class FirstIsWorst(FakeClassifier):
+    """Says of every conversation that its first message gave the score."""
 
-    guard = risky()
-    guard.classifier = OldSin(hate=0.9)
-    conversation, found = [*turn(0)], []
+    def classify(self, messages):
+        return replace(super().classify(messages), spans={"hate": Span(0, 0, 5)})
+
+
+def test_the_steps_of_a_tool_loop_are_one_turn():
+    guard, conversation, found = risky(), [*turn(0)], []
     for number in range(4):
         found.append(guard.decide(conversation, options=ANN).action)
-        conversation += [Message("assistant", "Well."), Message("user", f"harmless {number}")]
+        conversation += [Message("assistant", "I look it up."), Message("tool", f"result {number}")]
     assert found == ["steer"] * 4
+
+
+def test_whoever_begins_with_the_worst_is_still_counted():
+    guard, conversation, found = risky(), [*turn(0)], []
+    guard.classifier = FirstIsWorst(hate=0.9)
+    for number in range(1, 4):
+        found.append(guard.decide(conversation, options=ANN).action)
+        conversation += [Message("assistant", "No."), Message("user", f"once more {number}")]
+    assert found == ["steer", "steer", "refuse"]
 
 
 @pytest.mark.parametrize("name", ["principal", "thread", "tenant"])

@@ -121,6 +121,27 @@ def test_in_shadow_mode_everything_is_shown_and_the_verdict_says_what_was_found(
     assert checked(shadow, WORDS, fault=RuntimeError()).answer(HI).last.verdict == OutputVerdict("release", None)
 
 
+def test_in_shadow_mode_a_part_that_could_not_be_scored_makes_the_rest_neither_harmful_nor_clean():
+    class Sometimes(FakeAnswerClassifier):
+        def harm(self, text):
+            super().harm(text)
+            if len(self.shown) == 1:
+                raise RuntimeError
+            return 0.3
+
+    class Trail:
+        lines = ()
+
+        def append(self, kind, payload):
+            self.lines = (*self.lines, (kind, payload))
+
+    guard = checked(Policy.from_yaml("mode: shadow\n" + OUTPUT.format(more="action: refuse")), WORDS)
+    guard.answer_classifier, guard.audit = Sometimes(), Trail()
+    assert guard.answer(HI).last.verdict == OutputVerdict("release", 0.3)
+    ((_, output),) = [line for line in guard.audit.lines if line[0] == "output"]
+    assert output["verdict"] == "unscored"
+
+
 @pytest.mark.parametrize("asynchronous", [False, True])
 @pytest.mark.parametrize("when", ["at once", "at the first read"])
 @pytest.mark.parametrize("error", [ContextLengthError(9, 8), EngineOverloadedError("full"), DecodingError("nan")])

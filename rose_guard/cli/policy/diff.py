@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rose_guard.cli.judging import chosen_policy, classifier_for
 from rose_guard.cli.prompts import read_prompts
 
 if TYPE_CHECKING:
@@ -30,9 +31,8 @@ def diff(
 ) -> None:
     """Show what differs between two policies as they apply, and on a file of prompts whose decision changes."""
     from rose_guard.policy.diff import differences
-    from rose_guard.policy.policy import Policy
 
-    before, after = Policy.load(a), Policy.load(b)
+    before, after = chosen_policy(a), chosen_policy(b)
     found = differences(before, after)
     changed = list(_changed(before, after, file)) if file else []
     if as_json:
@@ -52,14 +52,13 @@ def _changed(before: Policy, after: Policy, file: Path) -> Iterator[dict[str, An
     """Prompts of which the two decide otherwise."""
     from rose_guard.cli.screen import Screen
     from rose_guard.message import digest
-    from rose_guard.risk.named import named_classifier
 
     prompts = read_prompts(None, file)
-    with Screen().busy("Loading the classifier …"):
-        classifier = named_classifier(before.classifier)
+    classifiers = {policy.classifier: classifier_for(policy, Screen()) for policy in (before, after)}
     for item in prompts:
-        assessment, judged = classifier.classify(item.messages), digest(item.messages)
-        one, other = (_made(policy.decide(assessment, judged)) for policy in (before, after))
+        scores = {name: classifier.classify(item.messages) for name, classifier in classifiers.items()}
+        judged = digest(item.messages)
+        one, other = (_made(policy.decide(scores[policy.classifier], judged)) for policy in (before, after))
         if one != other:
             yield {"id": item.id, "before": one, "after": other}
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rose_guard.cli.judging import chosen_policy, classifier_for
 from rose_guard.cli.prompts import read_prompts
 
 if TYPE_CHECKING:
@@ -32,14 +33,10 @@ def explain(
     from rose_guard.cli.screen import Screen
     from rose_guard.message import digest
     from rose_guard.policy.explain import explain as explained
-    from rose_guard.policy.policy import Policy
-    from rose_guard.risk.named import named_classifier
 
     prompts = read_prompts(prompt, file)
-    chosen = Policy.load(policy) if policy else Policy.default()
-    screen = Screen()
-    with screen.busy("Loading the classifier …"):
-        classifier = named_classifier(chosen.classifier)
+    chosen, screen = chosen_policy(policy), Screen()
+    classifier = classifier_for(chosen, screen)
     for item in prompts:
         assessment = classifier.classify(item.messages)
         decision = chosen.decide(assessment, digest(item.messages), tenant=tenant)

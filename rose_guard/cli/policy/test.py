@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from rose_guard.cli.judging import chosen_policy, classifier_for
+
 
 def run_cases(
     cases: Annotated[Path, typer.Argument(help="A YAML file of cases: conversations and the decisions expected.")],
@@ -19,13 +21,9 @@ def run_cases(
     from rose_guard.cli.screen import Screen
     from rose_guard.message import Message, digest
     from rose_guard.policy.cases import check_case, read_cases
-    from rose_guard.policy.policy import Policy
-    from rose_guard.risk.named import named_classifier
 
-    chosen = Policy.load(policy) if policy else Policy.default()
-    expected = read_cases(cases)
-    with Screen().busy("Loading the classifier …"):
-        classifier = named_classifier(chosen.classifier)
+    chosen, expected = chosen_policy(policy), read_cases(cases)
+    classifier = classifier_for(chosen, Screen())
     failed = 0
     for case in expected:
         messages = [Message(turn.role, turn.content) for turn in case.messages]
