@@ -5,7 +5,7 @@
     │   └── ContextLengthError it does not fit the model's context
     ├── SettingsError          a decoding setting out of range, or one a caller may not change
     ├── PolicyError            a policy file or object that is wrong
-    ├── PolicyViolation        the policy's action is ``block``: no text is given out
+    ├── PolicyViolation        the policy blocks: no text, or no more of it, is given out
     ├── ModelLoadError         weights, tokenizer or a package is missing or cannot be made safe
     ├── ClassifierError        risk could not be scored
     ├── ConversationMemoryError  risky turns could not be counted, or the memory has no room to remember one
@@ -74,7 +74,7 @@ class PolicyError(RoseGuardError):
 
 
 class PolicyViolation(RoseGuardError):  # noqa: N818 - a public name, and not a fault
-    """The policy blocks this conversation; the model did not run.
+    """The policy blocks this conversation, or the rest of an answer that could not be checked or recorded.
 
     With LangChain's ``with_fallbacks``, name the exceptions to handle: by default it handles this one too, and would
     hand what was blocked to the next model.
