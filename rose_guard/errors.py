@@ -10,6 +10,7 @@
     ├── ClassifierError        risk could not be scored
     ├── ConversationMemoryError  risky turns could not be counted, or the memory has no room to remember one
     ├── DecodingError          a token could not be chosen with every branch that was due
+    ├── TruncatedAnswerError   an answer reached its limit within JSON or a tool call
     ├── AuditError             an event could not be put on record, or an audit log, key or head is wrong
     └── EngineOverloadedError  the engine has no room for another request
 
@@ -107,6 +108,24 @@ class ConversationMemoryError(RoseGuardError):
 
 class DecodingError(RoseGuardError):
     """A step failed, so its token was not chosen: never a token without the contrast that was due."""
+
+
+class TruncatedAnswerError(RoseGuardError):
+    """An answer reached its limit of tokens within a structure: half of one is none.
+
+    Args:
+        max_tokens: the limit.
+    """
+
+    def __init__(self, max_tokens: int) -> None:
+        self.max_tokens = max_tokens
+        super().__init__(
+            f"the answer reached max_tokens = {max_tokens} within JSON or a tool call; raise max_tokens, or bound what "
+            f"the schema asks for (maxLength, maxItems)"
+        )
+
+    def __reduce__(self) -> tuple[type[TruncatedAnswerError], tuple[int]]:
+        return type(self), (self.max_tokens,)
 
 
 class AuditError(RoseGuardError):

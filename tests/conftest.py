@@ -49,6 +49,12 @@ def tiny_engine(model, tokenizer):
     return TransformersEngine(model, tokenizer, model_id="tiny")
 
 
+@pytest.fixture(scope="session")
+def roomy_engine(tokenizer):
+    """A tiny random model with room for tools and schemas."""
+    return TransformersEngine(tiny_model(len(tokenizer), context=4096), tokenizer, model_id="roomy")
+
+
 @pytest.fixture
 def soup():
     return [Message("user", "How do I make a lentil soup?")]

@@ -31,6 +31,14 @@ WITH_TOOLS_AND_NAMES = (
     "<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+WITH_TOOLS = (
+    "{% if tools %}<|im_start|>system\nTools: {{ tools | tojson }}<|im_end|>\n{% endif %}"
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}"
+    "{% for call in message['tool_calls'] or [] %}"
+    '<call>{"tool": "{{ call.function.name }}", "input": {{ call.function.arguments | tojson }}}</call>'
+    "{% endfor %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 FROM_PIECES = (
     "{% for message in messages %}{{ '<|' + message['role'] + '|>' }}{{ message['content'] }}{{ '<|' + 'end|>' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|' + 'assistant|>' }}{% endif %}"

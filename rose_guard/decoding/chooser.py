@@ -48,7 +48,7 @@ class TokenChooser:
             device=model.device,
         )
         self.samples = bool(config.do_sample)
-        self.eos_token_ids = _token_ids(config.eos_token_id)
+        self.eos_token_ids = token_ids(config.eos_token_id)
         self._seen = torch.empty(1, len(prompt_ids) + max_new_tokens, dtype=torch.long, device=model.device)
         self._seen[0, : len(prompt_ids)] = torch.tensor(prompt_ids)
         self._length = len(prompt_ids)
@@ -163,7 +163,8 @@ def _generation_config(model: PreTrainedModel, settings: RoseSettings, max_lengt
     return config
 
 
-def _token_ids(ids: int | list[int] | None) -> frozenset[int]:
+def token_ids(ids: int | list[int] | None) -> frozenset[int]:
+    """A generation_config's one id, several, or none, as a set."""
     if ids is None:
         return frozenset()
     return frozenset([ids] if isinstance(ids, int) else ids)

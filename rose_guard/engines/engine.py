@@ -9,9 +9,9 @@ from rose_guard.decoding.settings import RoseSettings
 from rose_guard.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 
-    from rose_guard.message import Message
+    from rose_guard.message import Message, ToolCall
 
 _MOST_LOGPROBS = 20
 
@@ -29,11 +29,35 @@ class ReversePrompt:
     weight: float = 1.0
 
 
-class Constraint(Protocol):
-    """A grammar that the answer must follow, whatever engine and tokenizer produce it."""
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool that a model may call.
 
-    def token_mask(self, tokenizer: Any, vocabulary: int) -> Any:
-        """A fresh :class:`~rose_guard.decoding.generation.TokenMask` for one answer in a tokenizer's tokens."""
+    Args:
+        name: of the function.
+        description: what it does, for the model to read.
+        parameters: JSON Schema of its arguments, an object's.
+    """
+
+    name: str
+    description: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=lambda: {"type": "object", "properties": {}})
+
+
+class Constraint(Protocol):
+    """A grammar that the answer must follow, whatever engine and tokenizer produce it.
+
+    One with an ``identity``, a text that no other has, lets answers be kept for conversations that come again.
+    """
+
+    def token_mask(self, tokenizer: Any, vocabulary: int, ends: Collection[int] = ()) -> Any:
+        """A fresh :class:`~rose_guard.decoding.generation.TokenMask` for one answer.
+
+        Args:
+            tokenizer: in whose tokens.
+            vocabulary: how many token ids the model has.
+            ends: ids that end an answer, beside the tokenizer's own.
+        """
         ...
 
 
@@ -54,6 +78,8 @@ class GenerationRequest:
         principal: whose conversation it is, as authenticated. What was read of it is kept for this principal's later
             requests alone; None keeps nothing.
         begun: how the answer begins; decoding goes on behind it, and the deltas hold what follows.
+        tools: what the model is told that it may call.
+        answer_schema: JSON Schema that the model is told its answer follows; a constraint sees to it.
 
     Raises:
         SettingsError: if a stop string is empty, ``n`` or ``logprobs`` is out of range, or alpha is 0 where there are
@@ -71,6 +97,8 @@ class GenerationRequest:
     constraint: Constraint | None = None
     principal: str | None = field(default=None, repr=False)
     begun: str = field(default="", repr=False)
+    tools: tuple[Tool, ...] = ()
+    answer_schema: Mapping[str, Any] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not all(isinstance(stop, str) and stop for stop in self.stop):
@@ -143,6 +171,9 @@ class Delta:
         logprobs: of the tokens since the delta before, where asked for; tokens and text need not end together.
         tokens: how many tokens were decoded since the delta before.
         prompt_tokens: how many the positive branch read of the conversation.
+        reasoning: what the model thought before its answer, to append to what it thought so far; no part of ``text``.
+        tool_calls: calls that are complete now; what spells them in the model's own syntax is no part of ``text``.
+        broken_call: a call that could not be read, as the model wrote it.
     """
 
     text: str
@@ -154,6 +185,15 @@ class Delta:
     logprobs: tuple[TokenLogprob, ...] = ()
     tokens: int = 0
     prompt_tokens: int = 0
+    reasoning: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    broken_call: str = ""
+
+    @property
+    def shown(self) -> str:
+        """Everything that a reader would get to see, in words: what the thoughts, the text and the calls say."""
+        calls = "".join(f"\n{call.text}\n" for call in self.tool_calls)
+        return f"{self.reasoning}{self.text}{calls}{self.broken_call}"
 
 
 class DeltaStream(Protocol):

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any, cast
 from jinja2 import TemplateError
 
 from rose_guard.decoding.prefix_cache import common_length
+from rose_guard.engines.answer_format import AnswerFormat
+from rose_guard.engines.tool_support import ToolSupport, Turn, calls_as_turns, schema_introduction
+from rose_guard.engines.tool_syntax import tool_schema
 from rose_guard.errors import InputError, ModelLoadError
 from rose_guard.message import Message
 
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from transformers import PreTrainedTokenizerBase
+
+    from rose_guard.engines.engine import Tool
 
 SEPARATOR = "\n\n"
 _MOST_HEADS = 256
@@ -57,6 +62,8 @@ class ChatPrompt:
         self._markup = {ord(c): "x" for c in set("".join(ordered)) if not (c.isalnum() or c.isspace())}
         self._heads: dict[str | None, list[int]] = {}
         self._has_system_role = self._probe_system_role()
+        self.tool_support = ToolSupport.of(self._render, has_response_template=self._has_response_template)
+        self.answer_format = AnswerFormat(self._tokenizer, self.tool_support)
         self._probe_turns()
         self._probe_safety()
 
@@ -65,7 +72,8 @@ class ChatPrompt:
         messages: Sequence[Message],
         *,
         lead: str | None = None,
-        tools: Sequence[Mapping[str, Any]] | None = None,
+        tools: Sequence[Tool] = (),
+        schema: Mapping[str, Any] | None = None,
     ) -> list[int]:
         """Token ids of the conversation, ready for the assistant's answer.
 
@@ -73,15 +81,17 @@ class ChatPrompt:
             messages: the conversation; its leading system messages are joined into one.
             lead: a system prompt to put before the user's own; None leaves the system message as it is, an empty
                 text makes sure that there is one.
-            tools: JSON schemas of tools, for templates that show them.
+            tools: what the model may call; told in the system message where the template shows no tools.
+            schema: JSON Schema that the answer is to follow, told in the system message.
 
         Raises:
             InputError: if the template refuses the conversation, or text would become a control token.
         """
-        chat = self._chat(messages, lead)
-        ids = self._apply(chat, tools)
-        twin_chat, twin_tools = self._without_markup(chat), self._without_markup(tools)
-        if (twin_chat, twin_tools) != (chat, tools) and self._control_ids(ids) != self._control_ids(
+        chat = self._chat(messages, lead, self._told(tools, schema))
+        shown = [tool_schema(tool) for tool in tools] if self.tool_support.native else []
+        ids = self._apply(chat, shown)
+        twin_chat, twin_tools = self._without_markup(chat), self._without_markup(shown)
+        if (twin_chat, twin_tools) != (chat, shown) and self._control_ids(ids) != self._control_ids(
             self._apply(twin_chat, twin_tools)
         ):
             raise InputError(
@@ -119,18 +129,40 @@ class ChatPrompt:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
         return ids
 
-    def _chat(self, messages: Sequence[Message], lead: str | None) -> list[dict[str, str]]:
+    def _told(self, tools: Sequence[Tool], schema: Mapping[str, Any] | None) -> list[str]:
+        """What the system message says beyond the policy's and the user's own."""
+        told = [self.tool_support.introduction(tools), schema_introduction(schema) if schema is not None else ""]
+        return [text for text in told if text]
+
+    def _chat(self, messages: Sequence[Message], lead: str | None, told: Sequence[str]) -> list[Turn]:
         leading = 0
         while leading < len(messages) and messages[leading].role == "system":
             leading += 1
-        texts = [text for text in (lead, *(m.content for m in messages[:leading])) if text]
-        turns = [_as_dict(message) for message in messages[leading:]]
-        if lead is None and not leading:
+        texts = [text for text in (lead, *(m.content for m in messages[:leading]), *told) if text]
+        turns = self.tool_support.turns([_as_turn(message) for message in messages[leading:]])
+        if lead is None and not leading and not told:
             return turns
         system = SEPARATOR.join(texts)
         if self._has_system_role:
             return [{"role": "system", "content": system}, *turns]
         return _fold(system, turns)
+
+    def _render(
+        self, turns: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] | None, *, prompt: bool
+    ) -> str | None:
+        """A conversation of our own as text; None where the template refuses it."""
+        shown: Any = [dict(tool) for tool in tools] if tools else None
+        try:
+            rendered = self._tokenizer.apply_chat_template(
+                [dict(turn) for turn in turns], tools=shown, tokenize=False, add_generation_prompt=prompt
+            )
+        except (TemplateError, ValueError, TypeError, KeyError, NotImplementedError):
+            return None
+        return str(rendered)
+
+    @property
+    def _has_response_template(self) -> bool:
+        return getattr(self._tokenizer, "response_template", None) is not None
 
     def _apply(self, chat: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] | None) -> list[int]:
         try:
@@ -178,13 +210,10 @@ class ChatPrompt:
         """Turns that plain text alone tells apart could be forged by anyone who types that text."""
         first, second, third = "FirstTurnProbe", "SecondTurnProbe", "ThirdTurnProbe"
         turns = [("user", first), ("assistant", second), ("user", third)]
-        try:
-            rendered = self._tokenizer.apply_chat_template(
-                [{"role": role, "content": text} for role, text in turns], tokenize=False, add_generation_prompt=True
-            )
-        except (TemplateError, ValueError, TypeError, KeyError, NotImplementedError) as error:
-            raise ModelLoadError("the chat template cannot show a conversation of three turns; pass another") from error
-        boundaries = re.split(f"{first}|{second}|{third}", str(rendered))[1:]
+        rendered = self._render([{"role": role, "content": text} for role, text in turns], None, prompt=True)
+        if rendered is None:
+            raise ModelLoadError("the chat template cannot show a conversation of three turns; pass another")
+        boundaries = re.split(f"{first}|{second}|{third}", rendered)[1:]
         if len(boundaries) < len(turns) or not all(map(self._control_pattern.search, boundaries)):
             raise ModelLoadError(
                 "the chat template parts turns by plain text, which a user could type to forge one; use a model whose "
@@ -202,19 +231,28 @@ class ChatPrompt:
             ) from error
 
 
-_TEMPLATE_KEYS = frozenset({"role", "content", "name", "type", "function", "parameters", "description", "properties"})
+_TEMPLATE_KEYS = frozenset(
+    {"role", "content", "name", "type", "function", "parameters", "description", "properties"}
+    | {"tool_calls", "tool_call_id", "id", "arguments"}
+)
 
 
 def _common(one: list[int], other: list[int]) -> list[int]:
     return one[: common_length(one, other)]
 
 
-def _as_dict(message: Message) -> dict[str, str]:
-    named = {"name": message.name} if message.name else {}
-    return {"role": message.role, "content": message.content, **named}
+def _as_turn(message: Message) -> Turn:
+    turn: Turn = {"role": message.role, "content": message.content}
+    if message.name:
+        turn["name"] = message.name
+    if message.tool_calls:
+        turn["tool_calls"] = calls_as_turns(message.tool_calls)
+    if message.tool_call_id is not None:
+        turn["tool_call_id"] = message.tool_call_id
+    return turn
 
 
-def _fold(system: str, turns: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+def _fold(system: str, turns: Sequence[Turn]) -> list[Turn]:
     """Put the system text before the first user turn's, for templates without a system role."""
     first = next(i for i, turn in enumerate(turns) if turn["role"] == "user")
     content = SEPARATOR.join(text for text in (system, turns[first]["content"]) if text)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from rose_guard.engines.answer_parser import Parts, PlainParser
 from rose_guard.engines.engine import Contrast, Delta, Timing, TokenLogprob, Usage
 from rose_guard.engines.text import Detokenizer, StopStrings
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from rose_guard.decoding.generation import Generation, Step
+    from rose_guard.engines.answer_parser import AnswerParser
 
 
 class Reply:
@@ -27,6 +29,8 @@ class Reply:
         index: which of the request's answers this is.
         started: when the request came, by ``time.perf_counter``.
         begun: tokens at the end of the prompt that the answer begins with.
+        parser: parts what the model writes; all is text unless given.
+        tags: special tokens that the parser must see.
     """
 
     def __init__(
@@ -38,11 +42,14 @@ class Reply:
         index: int,
         started: float,
         begun: Sequence[int] = (),
+        parser: AnswerParser | None = None,
+        tags: frozenset[int] = frozenset(),
     ) -> None:
         self.generation = generation
         self.finished = False
         self._tokenizer = tokenizer
-        self._detokenizer = Detokenizer(tokenizer, begun)
+        self._parser = parser or PlainParser()
+        self._detokenizer = Detokenizer(tokenizer, begun, tags)
         self._stops = StopStrings(stop, str(tokenizer.decode(list(begun))))
         self._index, self._started, self._first_token = index, started, 0.0
         self._prompt_tokens = len(generation.positive.prompt.ids) - len(begun)
@@ -62,10 +69,11 @@ class Reply:
             text += self._stops.push(self._detokenizer.push(step.token_id) if step.finish != "stop" else "")
             if step.finish or self._stops.found:
                 return self._last(text, tuple(logprobs), step)
-        if not (text or logprobs):
+        parts = self._parser.push(text)
+        if parts == Parts() and not logprobs:
             return None
         return Delta(
-            text,
+            **_fields(parts),
             index=self._index,
             logprobs=tuple(logprobs),
             tokens=self._untold(),
@@ -75,8 +83,9 @@ class Reply:
     def _last(self, text: str, logprobs: tuple[TokenLogprob, ...], step: Step) -> Delta:
         self.finished = True
         text += self._stops.push(self._detokenizer.flush()) + self._stops.flush()
+        parts = self._parser.push(text) + self._parser.flush()
         return Delta(
-            text,
+            **_fields(parts),
             finish_reason="length" if step.finish == "length" and not self._stops.found else "stop",
             usage=Usage(self._prompt_tokens, self._generated),
             contrast=Contrast(self._contrasted, self._changed),
@@ -103,3 +112,13 @@ class Reply:
 
     def _text(self, token_id: int) -> str:
         return str(self._tokenizer.decode([token_id]))
+
+
+def _fields(parts: Parts) -> dict[str, Any]:
+    """Of a delta."""
+    return {
+        "text": parts.text,
+        "reasoning": parts.reasoning,
+        "tool_calls": parts.tool_calls,
+        "broken_call": parts.broken_call,
+    }

@@ -20,16 +20,23 @@ class Detokenizer:
     Args:
         tokenizer: what decodes.
         begun: tokens that come before, whose text is known already.
+        tags: special tokens that are shown; all others are no text.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, begun: Sequence[int] = ()) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, begun: Sequence[int] = (), tags: frozenset[int] = frozenset()
+    ) -> None:
         self._tokenizer = tokenizer
+        self._hidden = frozenset(tokenizer.all_special_ids) - tags if tags else frozenset()
+        self._hides_all = not tags
         self._ids: list[int] = list(begun)
         self._context = 0  # where the tokens start that earlier text was decoded with
         self._shown = len(self._ids)  # where the tokens start that no text was given out for
 
     def push(self, token_id: int) -> str:
         """The text that this token completes; empty while a character is unfinished."""
+        if token_id in self._hidden:
+            return ""
         self._ids.append(token_id)
         text = self._new_text()
         if text.endswith(REPLACEMENT):
@@ -49,7 +56,7 @@ class Detokenizer:
         return self._decode(self._ids[self._context :])[len(before) :]
 
     def _decode(self, ids: list[int]) -> str:
-        return str(self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        return str(self._tokenizer.decode(ids, skip_special_tokens=self._hides_all, clean_up_tokenization_spaces=False))
 
 
 class StopStrings:

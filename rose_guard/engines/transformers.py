@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rose_guard.decoding.batch import Batch
 from rose_guard.decoding.batch_settings import BatchSettings
 from rose_guard.decoding.branch import Prompt
+from rose_guard.decoding.chooser import token_ids
 from rose_guard.decoding.generation import DecodingOptions, Generation
 from rose_guard.decoding.packed_linear import pack_linears
 from rose_guard.decoding.runner import runner_for
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 
     from rose_guard.decoding.batch import Progress
     from rose_guard.decoding.generation import TokenMask
-    from rose_guard.engines.engine import GenerationRequest
+    from rose_guard.engines.engine import Constraint, GenerationRequest, Tool
+    from rose_guard.engines.tool_syntax import ToolSyntax
     from rose_guard.message import Message
 
 _SHARED_WITH_TOKENIZER = (
@@ -171,6 +173,25 @@ class TransformersEngine:
         """As the protocol says."""
         return worker.run(self._prompt.token_ids, text)
 
+    def count_tokens(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> int:
+        """How many tokens a conversation has as a prompt."""
+        return len(worker.run(self._prompt.encode, messages, tools=tools))
+
+    @property
+    def tool_syntax(self) -> ToolSyntax | None:
+        """How the model spells tool calls; None where no grammar can hold it to that."""
+        return self._prompt.tool_support.syntax
+
+    @property
+    def thinks(self) -> bool:
+        """Whether the model may think before it answers; a grammar for text with calls has no place for that."""
+        return self._prompt.answer_format.thinks
+
+    @property
+    def context_tokens(self) -> int | None:
+        """How many tokens the model reads at most."""
+        return getattr(self.hf_model.config.get_text_config(), "max_position_embeddings", None)
+
     def label_logprobs(self, prompt: Sequence[Message], labels: Sequence[str]) -> list[float]:
         """Log-likelihood of each label as the assistant's whole answer, so that the served model can judge by itself.
 
@@ -229,8 +250,8 @@ class TransformersEngine:
         """Encode and check a request; one reply for each of its answers."""
         check_conversation(request.messages)
         begun = self._prompt.token_ids(request.begun) if request.begun else []
-        positive = self._encode(request.messages, request.safe_prompt, begun)
-        reverse = [self._encode(request.messages, prompt.text, begun) for prompt in request.reverse_prompts]
+        positive = self._encode(request, request.safe_prompt, begun)
+        reverse = [self._encode(request, prompt.text, begun) for prompt in request.reverse_prompts]
         if positive.ids in [prompt.ids for prompt in reverse]:
             raise InputError(
                 "the safe and the reverse prompt read the same here, so there is nothing to contrast; check that the "
@@ -249,27 +270,45 @@ class TransformersEngine:
         ]
         generations[0].followers = generations[1:]
         self._batch.check(generations[0])
+        reading = self._prompt.answer_format
         return [
-            Reply(generation, self.hf_tokenizer, request.stop, index=index, started=started, begun=begun)
+            Reply(
+                generation,
+                self.hf_tokenizer,
+                request.stop,
+                index=index,
+                started=started,
+                begun=begun,
+                parser=reading.parser(positive.ids, request.tools, begun=bool(begun)),
+                tags=reading.tags(request.tools),
+            )
             for index, generation in enumerate(generations)
         ]
 
-    def _encode(self, messages: Sequence[Message], lead: str | None, begun: Sequence[int]) -> Prompt:
-        ids = self._prompt.encode(messages, lead=lead)
+    def _encode(self, request: GenerationRequest, lead: str | None, begun: Sequence[int]) -> Prompt:
+        ids = self._prompt.encode(request.messages, lead=lead, tools=request.tools, schema=request.answer_schema)
+        reading = self._prompt.answer_format
+        if request.constraint is not None and reading.thinks and reading.within_thoughts(ids):
+            begun = (*reading.end_of_thoughts(), *begun)
         return Prompt((*ids, *begun), self._prompt.shared_tokens(ids, lead))
 
     def _decoding_options(self, request: GenerationRequest, index: int, begun: Sequence[int]) -> DecodingOptions:
         settings, constraint = request.settings, request.constraint
         if index and settings.seed is not None:
             settings = settings.updated(seed=settings.seed + index)
-        vocabulary = self.hf_model.config.get_text_config().vocab_size
         return DecodingOptions(
             settings=settings,
             max_new_tokens=request.max_new_tokens,
-            mask=_behind(begun, constraint.token_mask(self.hf_tokenizer, vocabulary)) if constraint else None,
+            mask=self._mask(constraint, begun) if constraint else None,
             logprobs=request.logprobs,
             owner=request.principal,
         )
+
+    def _mask(self, constraint: Constraint, begun: Sequence[int]) -> TokenMask:
+        vocabulary = self.hf_model.config.get_text_config().vocab_size
+        generation_config: Any = self.hf_model.generation_config
+        ends = token_ids(generation_config.eos_token_id)
+        return _behind(begun, constraint.token_mask(self.hf_tokenizer, vocabulary, ends))
 
     def _begin(self, ticket: Ticket, replies: list[Reply]) -> None:
         self._check_epoch()
