@@ -6,7 +6,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+
+class Call(Protocol):
+    """A tool that an assistant's message calls."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def arguments(self) -> str: ...
+    @property
+    def id(self) -> str | None: ...
 
 
 class Turn(Protocol):
@@ -18,6 +29,10 @@ class Turn(Protocol):
     def content(self) -> str: ...
     @property
     def name(self) -> str | None: ...
+    @property
+    def tool_calls(self) -> Sequence[Call]: ...
+    @property
+    def tool_call_id(self) -> str | None: ...
 
 
 class Usage(Protocol):

@@ -36,7 +36,7 @@ def decision_record(
         **_scored(decision),
         "principal": None if principal is None else Private("principal", [decision.tenant, principal]),
         "thread": None if thread is None else Private("thread", [decision.tenant, thread]),
-        "prompt": Private("prompt", [{"role": m.role, "content": m.content, "name": m.name} for m in messages]),
+        "prompt": Private("prompt", [_said(message) for message in messages]),
     }
 
 
@@ -97,6 +97,7 @@ def end_record(  # noqa: PLR0913, PLR0917 - a line has that many fields
     answer: str | None,
     *,
     index: int = 0,
+    cached: bool = False,
 ) -> dict[str, Any]:
     """How an answer ended.
 
@@ -106,8 +107,9 @@ def end_record(  # noqa: PLR0913, PLR0917 - a line has that many fields
         usage: tokens read and generated; None where they are not known.
         contrasted_tokens: tokens chosen with every reverse branch.
         released_characters: how much was given out.
-        answer: what was given out; None where its text is not at hand.
+        answer: what was given out, thoughts and tool calls included; None where its text is not at hand.
         index: which of several answers it is.
+        cached: whether it was decoded for an earlier conversation like this one; the line says so only then.
     """
     tokens = None if usage is None else {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
     return {
@@ -118,7 +120,18 @@ def end_record(  # noqa: PLR0913, PLR0917 - a line has that many fields
         "contrasted_tokens": contrasted_tokens,
         "released_characters": released_characters,
         "answer": None if answer is None else Private("answer", answer),
+        **({"cached": True} if cached else {}),
     }
+
+
+def _said(message: Turn) -> dict[str, Any]:
+    """What a message says; tools are named only where there are any, so that other messages keep their digests."""
+    said: dict[str, Any] = {"role": message.role, "content": message.content, "name": message.name}
+    if message.tool_calls:
+        said["tool_calls"] = [{"name": c.name, "arguments": c.arguments, "id": c.id} for c in message.tool_calls]
+    if message.tool_call_id is not None:
+        said["tool_call_id"] = message.tool_call_id
+    return said
 
 
 def _decided(decision: Judged) -> dict[str, Any]:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from rose_guard.engines.engine import Delta, TokenLogprob
+    from rose_guard.message import ToolCall
     from rose_guard.policy.decision import Decision
 
 
@@ -35,11 +36,13 @@ class Piece:
         delta: the text to append, and on the last piece how the answer ended.
         decision: what the policy decided.
         verdict: on the last piece, what the output check said; None where there is none.
+        cached: whether it was decoded for an earlier conversation like this one, and kept.
     """
 
     delta: Delta
     decision: Decision
     verdict: OutputVerdict | None = None
+    cached: bool = False
 
     @property
     def text(self) -> str:
@@ -55,11 +58,17 @@ class Answer:
         text: what may be shown.
         last: the stream's last piece, which carries the decision, finish_reason, usage, contrast and timing.
         logprobs: of its tokens, where asked for.
+        reasoning: what the model thought before it; no part of ``text``.
+        tool_calls: the tools that the model wants called.
+        broken_calls: calls that could not be read, as the model wrote them.
     """
 
     text: str
     last: Piece
     logprobs: tuple[TokenLogprob, ...] = ()
+    reasoning: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    broken_calls: tuple[str, ...] = ()
 
     @property
     def decision(self) -> Decision:
@@ -69,8 +78,15 @@ class Answer:
     @classmethod
     def of(cls, pieces: Sequence[Piece]) -> Answer:
         """Join the pieces of a finished answer."""
-        logprobs = tuple(logprob for piece in pieces for logprob in piece.delta.logprobs)
-        return cls("".join(piece.text for piece in pieces), pieces[-1], logprobs)
+        deltas = [piece.delta for piece in pieces]
+        return cls(
+            "".join(delta.text for delta in deltas),
+            pieces[-1],
+            tuple(logprob for delta in deltas for logprob in delta.logprobs),
+            "".join(delta.reasoning for delta in deltas),
+            tuple(call for delta in deltas for call in delta.tool_calls),
+            tuple(delta.broken_call for delta in deltas if delta.broken_call),
+        )
 
     @classmethod
     def all_of(cls, pieces: Iterable[Piece]) -> list[Answer]:

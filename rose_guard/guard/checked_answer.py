@@ -41,6 +41,8 @@ class CheckedAnswer:
         index: which of several answers it is.
         language: of the policy's texts.
         records: whether there is an audit log.
+        local: whether the guard's local engine decodes it.
+        steers: whether what decodes it can be steered; without that, nothing is begun anew.
     """
 
     request: GenerationRequest
@@ -49,6 +51,10 @@ class CheckedAnswer:
     index: int
     language: str
     records: bool
+    local: bool = False
+    steers: bool = True
+    given: list[Piece] = field(default_factory=list, init=False)
+    """What was given out."""
     _held: HeldAnswer = field(init=False)
     _restarts: int = 0
 
@@ -62,10 +68,10 @@ class CheckedAnswer:
         Raises:
             PolicyViolation: if the answer cannot be scored or recorded and the policy blocks then.
         """
-        yield Decode(self.request)
+        yield Decode(self.request, self.local)
         finding = yield from self._release_while_clean()
-        for alpha in restart_alphas(self.decision, self.policy):
-            if not isinstance(finding, float):
+        for alpha in restart_alphas(self.decision, self.policy) if self.steers else ():
+            if not isinstance(finding, float) or not self._held.is_text_alone:
                 break
             self._held.discard()
             finding = yield from self._begin_anew(alpha, finding)
@@ -91,7 +97,7 @@ class CheckedAnswer:
                 else:
                     scores.append(score)
             if delta.finish_reason is None:
-                yield from (Piece(released, self.decision) for released in held.release())
+                yield from self._give()
                 continue
             highest = max(scores, default=None if unscored else 0.0)
             harmful = any(score >= threshold for score in scores)
@@ -99,8 +105,7 @@ class CheckedAnswer:
             verdict = OutputVerdict("release", highest, self._restarts)
             if not (yield from self._recorded_end(verdict, found, held.end_tokens)):
                 return UNRECORDED
-            for released in held.release():
-                yield Piece(released, self.decision, verdict if released.finish_reason is not None else None)
+            yield from self._give(verdict)
             return None
         raise DecodingError("the engine gave no end of an answer")
 
@@ -115,7 +120,7 @@ class CheckedAnswer:
         decoded = self._held.usage.output_tokens
         self._restarts += 1
         try:
-            yield Decode(self._restarted(alpha))
+            yield Decode(self._restarted(alpha), self.local)
             return (yield from self._release_while_clean())
         except (InputError, EngineOverloadedError, DecodingError):
             if self._held.usage.output_tokens > decoded:
@@ -136,17 +141,23 @@ class CheckedAnswer:
             yield from self._recorded_end(verdict, "unscored" if unscored else "harmful", shown)
         if unscored and finding is not UNRECORDED and self.policy.output.on_error == "block":
             raise PolicyViolation(f"the answer could not be checked ({finding})", self.decision.decision_id)
+        yield from self._give(verdict)
+
+    def _give(self, verdict: OutputVerdict | None = None) -> Steps:
+        """Give out what waits; the last piece of all carries the verdict."""
         for released in self._held.release():
-            yield Piece(released, self.decision, verdict)
+            piece = Piece(released, self.decision, verdict if released.finish_reason is not None else None)
+            self.given.append(piece)
+            yield piece
 
     def _recorded_end(self, verdict: OutputVerdict, found: str, tokens: int) -> Generator[Any, Any, bool]:
         """Write down the verdict on so many tokens, and how the answer ends; whether both are durable."""
         if not self.records:
             return True
-        last, text = self._held.end
+        last, shown = self._held.end
         lines: list[Record] = [
             output_line(self.decision, verdict, found, (0, tokens), self.index),
-            end_line(self.decision, last, text),
+            end_line(self.decision, last, shown),
         ]
         for line in lines:
             if not (yield from recorded(line, self.decision, self.policy)):
@@ -155,18 +166,21 @@ class CheckedAnswer:
 
     def _restarted(self, alpha: float) -> GenerationRequest:
         """The same answer behind what was released of it, with a stronger contrast to its end."""
-        check, decision, policy = self.policy.output, self.decision, self.policy
-        branches = decision.branches or ((check.reverse_prompt, 1.0),)
         return replace(
             self.request,
             begun=self._held.text,
             max_new_tokens=max(1, self.request.max_new_tokens - self._held.tokens),
             settings=self.request.settings.updated(alpha=alpha, horizon=None, schedule="constant"),
-            safe_prompt=policy.safe_prompt(decision.safe_prompt or check.safe_prompt, self.language),
-            reverse_prompts=tuple(
-                ReversePrompt(policy.reverse_prompt(prompt_id, self.language), share) for prompt_id, share in branches
-            ),
+            **({} if self.request.reverse_prompts else self._checks_contrast()),
         )
+
+    def _checks_contrast(self) -> dict[str, Any]:
+        """What is contrasted where the decision says nothing of it."""
+        check = self.policy.output
+        return {
+            "safe_prompt": self.policy.safe_prompt(check.safe_prompt, self.language),
+            "reverse_prompts": (ReversePrompt(self.policy.reverse_prompt(check.reverse_prompt, self.language)),),
+        }
 
 
 def restart_alphas(decision: Decision, policy: Policy) -> tuple[float, ...]:
@@ -177,10 +191,11 @@ def restart_alphas(decision: Decision, policy: Policy) -> tuple[float, ...]:
     check = policy.output
     if check.action != "restart" or policy.mode == "shadow":
         return ()
+    ceiling = max(policy.max_total_alpha, decision.alpha)  # a ruling's policy may have a higher one
     rise = (policy.max_total_alpha - check.restart_alpha) / max(1, check.restarts - 1)
     alphas: list[float] = []
     for restart in range(check.restarts):
-        alpha = min(max(check.restart_alpha + rise * restart, decision.alpha), policy.max_total_alpha)
+        alpha = min(max(check.restart_alpha + rise * restart, decision.alpha), ceiling)
         # A contrast that ended at its horizon is stronger already when it goes on.
         if alpha > (alphas[-1] if alphas else decision.alpha) or (not alphas and decision.horizon is not None):
             alphas.append(alpha)

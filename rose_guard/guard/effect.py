@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from rose_guard.engines.engine import GenerationRequest
     from rose_guard.guard.answer import Piece
+    from rose_guard.guard.answer_store import StoredAnswer
     from rose_guard.memory.key import ConversationKey
     from rose_guard.memory.turn import RiskyTurn
     from rose_guard.message import Message
@@ -58,9 +59,15 @@ class Notify:
 
 @dataclass(frozen=True, slots=True)
 class Decode:
-    """Begin to decode; what was being decoded before is given up."""
+    """Begin to decode; what was being decoded before is given up.
+
+    Args:
+        request: for one engine.
+        local: whether it is for the guard's local engine, in place of one that cannot be steered.
+    """
 
     request: GenerationRequest
+    local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,21 @@ class Read:
     """Give the next delta of what is being decoded, or None after the last."""
 
 
-Effect: TypeAlias = Assess | ScoreAnswer | CountRiskyTurns | Record | Notify | Decode | Read
+@dataclass(frozen=True, slots=True)
+class FindAnswers:
+    """Look for answers that were kept; gives them, or None."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAnswers:
+    """Keep answers for conversations like this one."""
+
+    key: str
+    answers: tuple[StoredAnswer, ...] = field(repr=False)
+
+
+Effect: TypeAlias = Assess | ScoreAnswer | CountRiskyTurns | Record | Notify | Decode | Read | FindAnswers | KeepAnswers
 Steps: TypeAlias = "Generator[Effect | Piece, Any, Any]"
 """Effects to be done and pieces to be given out, in order; each effect is answered with its result or its error."""

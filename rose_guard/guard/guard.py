@@ -1,35 +1,35 @@
 """Guard: classify, decide, decode, check. The only place where classifier, policy and engine meet; knows no LangChain.
 
-What happens in which order is told by :class:`~rose_guard.guard.turn.Turn`; here it is done, for threads and for event
-loops.
+What happens in which order is told by :class:`~rose_guard.guard.turn.Turn`, and done by a
+:class:`~rose_guard.guard.runner.Runner`, for threads and for event loops.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from contextlib import aclosing, closing
+from contextlib import aclosing
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rose_guard.engines.worker import worker
 from rose_guard.errors import ClassifierError, SettingsError
-from rose_guard.guard.answer import Answer, Piece
+from rose_guard.guard.answer import Answer
+from rose_guard.guard.answer_key import Makers
+from rose_guard.guard.bookkeeping import Books
 from rose_guard.guard.course import Course
-from rose_guard.guard.effect import Assess, CountRiskyTurns, Decode, Notify, Read, Record, ScoreAnswer
+from rose_guard.guard.means import Means
 from rose_guard.guard.options import GenerationOptions
-from rose_guard.guard.scoring import assess, assess_many, score_answer
+from rose_guard.guard.runner import Runner
 from rose_guard.guard.turn import Turn
 from rose_guard.memory.in_memory import InMemoryConversations
 from rose_guard.policy.live import LivePolicy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 
-    from rose_guard.assessment import RiskAssessment
     from rose_guard.audit.trail import AuditTrail
     from rose_guard.engines.engine import Engine
-    from rose_guard.guard.effect import Effect
+    from rose_guard.guard.answer import Piece
+    from rose_guard.guard.answer_store import AnswerStore
     from rose_guard.memory.memory import ConversationMemory
     from rose_guard.message import Message
     from rose_guard.policy.decision import Decision
@@ -41,14 +41,12 @@ _TOGETHER = 64
 _CONVERSATIONS = InMemoryConversations()
 """One memory for all guards of a process: a guard that is made anew must not forget."""
 
-logger = logging.getLogger(__name__)
-
 
 class Guard:
     """A guarded model without LangChain.
 
     Args:
-        engine: what decodes.
+        engine: what decodes. One that cannot be steered says so with an attribute ``steers`` that is False.
         classifier: what scores; not needed where the policy steers everything, or there is none.
         policy: what decides; None decodes plainly. A :class:`~rose_guard.policy.live.LivePolicy` follows its file.
         answer_classifier: what scores answers, where the policy checks them.
@@ -57,10 +55,15 @@ class Guard:
         tenant: whose guard it is; None lets each call's options say so.
         on_notify: called with a decision that a rule wants a human to see. It runs on the thread that decides; what it
             raises is logged.
+        local: what decodes where the engine cannot be steered and the policy's ``unsteerable`` is ``route``.
+        answers: where answers are kept, for conversations that come again; each is judged anew all the same. None keeps
+            none.
 
     Raises:
         ClassifierError: if the policy needs scores and there is no classifier for them.
         PolicyError: if the policy has no such tenant.
+        SettingsError: if on_notify is async, or the local engine cannot be steered, or is missing where the policy
+            routes to it.
     """
 
     def __init__(
@@ -74,14 +77,18 @@ class Guard:
         audit: AuditTrail | None = None,
         tenant: str | None = None,
         on_notify: Callable[[Decision], object] | None = None,
+        local: Engine | None = None,
+        answers: AnswerStore | None = None,
     ) -> None:
         self.engine = engine
+        self.local = local
         self.classifier = classifier
         self.answer_classifier = answer_classifier
         self.memory = _CONVERSATIONS if memory is None else memory
         self.audit = audit
         self.tenant = tenant
         self.on_notify = on_notify
+        self.answer_store = answers
         self._policy = policy
         if iscoroutinefunction(on_notify):
             raise SettingsError("on_notify must be a plain function; nobody would await what an async one gives")
@@ -103,14 +110,14 @@ class Guard:
             PolicyViolation: if it cannot be recorded and the policy's ``on_audit_error`` is ``block``.
         """
         course = Course(self._turn(messages, options).decide())
-        for _ in self._run(course):
+        for _ in self._runner.run(course):
             pass
         return course.result  # type: ignore[no-any-return]
 
     async def adecide(self, messages: Sequence[Message], *, options: GenerationOptions | None = None) -> Decision:
         """As :meth:`decide`, without blocking the event loop."""
         course = Course((await self._aturn(messages, options)).decide())
-        async for _ in self._arun(course):
+        async for _ in self._runner.arun(course):
             pass
         return course.result  # type: ignore[no-any-return]
 
@@ -125,14 +132,14 @@ class Guard:
             InputError, ContextLengthError, DecodingError, EngineOverloadedError: from the engine.
             AuditError: if something cannot be recorded and there is no policy to say what then.
         """
-        yield from self._run(Course(self._turn(messages, options).answer()))
+        yield from self._runner.run(Course(self._turn(messages, options).answer()))
 
     async def astream(
         self, messages: Sequence[Message], *, options: GenerationOptions | None = None
     ) -> AsyncGenerator[Piece]:
         """As :meth:`stream`, without blocking the event loop; cancelling it stops the decoding within a step."""
         turn = await self._aturn(messages, options)
-        async with aclosing(self._arun(Course(turn.answer()))) as pieces:
+        async with aclosing(self._runner.arun(Course(turn.answer()))) as pieces:
             async for piece in pieces:
                 yield piece
 
@@ -156,7 +163,7 @@ class Guard:
         turns = [self._turn(messages, options) for messages in conversations]
         answered: list[list[Answer]] = []
         for start in range(0, len(turns), _TOGETHER):
-            answered += self._answer_together(turns[start : start + _TOGETHER])
+            answered += self._runner.answer_together(turns[start : start + _TOGETHER])
         return answered
 
     async def aanswers(
@@ -186,7 +193,23 @@ class Guard:
             raise ClassifierError(
                 "the policy in force now is written for another classifier than this guard has; make the guard anew"
             )
-        return Turn(tuple(messages), options, policy, self.tenant or options.tenant, self.audit is not None)
+        return Turn(tuple(messages), options, policy, self.tenant or options.tenant, self._means())
+
+    def _means(self) -> Means:
+        return Means(
+            records=self.audit is not None,
+            steers=_steers(self.engine),
+            local=self.local is not None and _steers(self.local),
+            makers=None if self.answer_store is None else self._makers(),
+        )
+
+    def _makers(self) -> Makers:
+        return Makers(
+            self.engine.model_id,
+            self.local.model_id if self.local else None,
+            self.classifier.name if self.classifier else None,
+            self.answer_classifier.name if self.answer_classifier else None,
+        )
 
     async def _aturn(self, messages: Sequence[Message], options: GenerationOptions | None) -> Turn:
         """As :meth:`_turn`; a live policy reads its file, which must not block the event loop."""
@@ -194,122 +217,21 @@ class Guard:
             return await asyncio.to_thread(self._turn, tuple(messages), options)
         return self._turn(messages, options)
 
-    def _answer_together(self, turns: Sequence[Turn]) -> Iterator[list[Answer]]:
-        courses: list[Course] = []
-        try:
-            courses += [Course(turn.answer()) for turn in turns]
-            self._assess_together([course for course in courses if isinstance(course.pending, Assess)])
-            for course in courses:
-                self._run_until_decoding(course)
-            self._decode_together([course for course in courses if isinstance(course.pending, Decode)])
-            for course in courses:
-                yield Answer.all_of(self._run(course))
-        finally:
-            for course in courses:
-                course.close()
-
-    def _assess_together(self, courses: Sequence[Course]) -> None:
-        if courses:
-            asked: Any = [course.pending for course in courses]
-            for course, assessed in zip(courses, worker.run(assess_many, self.classifier, asked), strict=True):
-                course.go_on(assessed)
-
-    def _run_until_decoding(self, course: Course) -> None:
-        while course.pending is not None and not isinstance(course.pending, Decode | Piece):
-            self._do(course)
-
-    def _decode_together(self, courses: Sequence[Course]) -> None:
-        streams = self.engine.streams([course.pending.request for course in courses])  # type: ignore[union-attr]
-        for course, deltas in zip(courses, streams, strict=True):
-            course.deltas = deltas
-            course.go_on(None)
-
-    def _run(self, course: Course) -> Generator[Piece]:
-        """Do what a turn asks for, and give out its pieces."""
-        with closing(course):
-            while course.pending is not None:
-                if isinstance(course.pending, Piece):
-                    yield course.pending
-                    course.go_on(None)
-                else:
-                    self._do(course)
-
-    async def _arun(self, course: Course) -> AsyncGenerator[Piece]:
-        async with aclosing(course):
-            while course.pending is not None:
-                if isinstance(course.pending, Piece):
-                    yield course.pending
-                    course.go_on(None)
-                else:
-                    await self._ado(course)
-
-    def _do(self, course: Course) -> None:
-        """Do the effect that is pending; the turn is told if it fails."""
-        effect: Any = course.pending
-        outcome: Any = None
-        try:
-            if isinstance(effect, Decode):
-                _close(course)
-                course.deltas = self.engine.stream(effect.request)
-            elif isinstance(effect, Read):
-                outcome = next(course.deltas, None)
-            elif isinstance(effect, Assess | ScoreAnswer):
-                outcome = worker.run(self._score, effect)
-            else:
-                outcome = self._keep(effect)
-        except Exception as error:  # noqa: BLE001 - it is raised again where the turn does not know better
-            course.fail(error)
-        else:
-            course.go_on(outcome)
-
-    async def _ado(self, course: Course) -> None:
-        """As :meth:`_do`, without blocking the event loop."""
-        effect: Any = course.pending
-        outcome: Any = None
-        try:
-            if isinstance(effect, Decode):
-                if course.deltas is not None:
-                    await course.deltas.aclose()
-                course.deltas = self.engine.astream(effect.request)
-            elif isinstance(effect, Read):
-                outcome = await anext(course.deltas, None)
-            elif isinstance(effect, Assess | ScoreAnswer):
-                outcome = await worker.arun(self._score, effect)
-            else:
-                outcome = await asyncio.to_thread(self._keep, effect)
-        except Exception as error:  # noqa: BLE001 - likewise
-            course.fail(error)
-        else:
-            course.go_on(outcome)
-
-    def _keep(self, effect: Effect) -> Any:
-        """What touches neither model nor classifier, but perhaps a disk."""
-        if isinstance(effect, CountRiskyTurns):
-            return self.memory.count_and_add(effect.key, effect.turn, effect.windows)
-        if isinstance(effect, Record):
-            assert self.audit is not None
-            return self.audit.append(effect.kind, effect.payload)
-        assert isinstance(effect, Notify)
-        return self._notify(effect.decision)
-
-    def _notify(self, decision: Decision) -> None:
-        if self.on_notify is None:
-            logger.warning("decision %s is for a human to see, but on_notify is not set", decision.decision_id)
-            return
-        try:
-            self.on_notify(decision)
-        except Exception:  # noqa: BLE001 - whoever is told must not change what is decided
-            logger.error("on_notify failed for decision %s", decision.decision_id)  # noqa: TRY400 - it may quote the conversation
-
-    def _score(self, effect: Assess | ScoreAnswer) -> RiskAssessment | float | str:
-        if isinstance(effect, Assess):
-            return assess(self.classifier, effect)
-        return score_answer(self.answer_classifier, effect)
+    @property
+    def _runner(self) -> Runner:
+        books = Books(self.memory, self.audit, self.answer_store, self.on_notify)
+        return Runner(self.engine, self.local, self.classifier, self.answer_classifier, books)
 
     def _check(self, policy: Policy | None) -> None:
         self._written_for = policy.classifier if policy else None
+        if self.local is not None and not _steers(self.local):
+            raise SettingsError("the local engine cannot be steered either; give one that can")
         if policy is None:
             return
+        if policy.unsteerable == "route" and self.local is None and not _steers(self.engine):
+            raise SettingsError(
+                "the policy routes what the model cannot steer; give local=, or set unsteerable: refuse"
+            )
         if policy.ungated is None and self.classifier is None:
             raise ClassifierError("this policy is gated by risk and needs a classifier; pass one, or policy=None")
         if policy.output.enabled and self.answer_classifier is None:
@@ -318,6 +240,6 @@ class Guard:
             policy.escalations((), tenant=self.tenant)  # refuses a tenant that the policy lacks
 
 
-def _close(course: Course) -> None:
-    if course.deltas is not None:
-        course.deltas.close()
+def _steers(engine: Engine) -> bool:
+    """Whether an engine can contrast; those that do not say otherwise can."""
+    return bool(getattr(engine, "steers", True))

@@ -1,4 +1,4 @@
-"""HeldAnswer: text that waits until it has been checked. Pure; knows neither classifier nor engine."""
+"""HeldAnswer: what waits until it has been checked. Pure; knows neither classifier nor engine."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class HeldAnswer:
 
     @property
     def window(self) -> str:
-        """The text to score: what waits, behind what was released before it; empty where no text waits."""
-        if not any(delta.text for delta in self._held):
+        """What to score: what waits, behind what was released before it; empty where nothing to be read waits."""
+        if not any(delta.shown for delta in self._held):
             return ""
         room = self._window_tokens - _tokens(self._held)
         before: list[Delta] = []
@@ -55,16 +55,21 @@ class HeldAnswer:
                 break
             before.append(delta)  # the last one may reach further back: a window is never shorter than it should be
             room -= _tokens([delta])
-        return "".join(delta.text for delta in [*reversed(before), *self._held])
+        return _shown([*reversed(before), *self._held])
 
     @property
     def text(self) -> str:
-        """What was released so far."""
+        """The text released so far, without thoughts and tool calls."""
         return "".join(delta.text for delta in self._released)
 
     @property
+    def is_text_alone(self) -> bool:
+        """Whether neither a thought nor a tool call was released, so that the text is all that was."""
+        return self.text == _shown(self._released)
+
+    @property
     def tokens(self) -> int:
-        """How many tokens the released text has."""
+        """How many tokens were released."""
         return _tokens(self._released)
 
     @property
@@ -74,13 +79,12 @@ class HeldAnswer:
 
     @property
     def end(self) -> tuple[Delta, str]:
-        """The last delta as it will be given out, and the whole text then."""
-        text = self.text + "".join(delta.text for delta in self._held)
-        return self._last(self._held[-1]), text
+        """The last delta as it will be given out, and all that will have been shown then."""
+        return self._last(self._held[-1]), _shown([*self._released, *self._held])
 
     @property
     def end_tokens(self) -> int:
-        """How many tokens the whole text has, what waits included."""
+        """How many tokens the whole answer has, what waits included."""
         return self.tokens + _tokens(self._held)
 
     def release(self) -> list[Delta]:
@@ -111,4 +115,8 @@ class HeldAnswer:
 
 
 def _tokens(deltas: list[Delta]) -> int:
-    return sum(max(1, delta.tokens) for delta in deltas if delta.text or delta.tokens)
+    return sum(max(1, delta.tokens) for delta in deltas if delta.shown or delta.tokens)
+
+
+def _shown(deltas: list[Delta]) -> str:
+    return "".join(delta.shown for delta in deltas)

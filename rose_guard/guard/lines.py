@@ -40,11 +40,13 @@ def restart_line(decision: Decision, attempt: int, alpha: float, kept_tokens: in
     return Record("restart", restart_record(decision.decision_id, attempt, alpha, kept_tokens, index=index))
 
 
-def end_line(decision: Decision, last: Delta, text: str) -> Record:
-    """How an answer ended."""
+def end_line(decision: Decision, last: Delta, shown: str, *, cached: bool = False) -> Record:
+    """How an answer ended, of which so much was shown."""
     contrasted = last.contrast.contrasted_tokens if last.contrast else 0
     reason = last.finish_reason or "stop"
-    record = end_record(decision.decision_id, reason, last.usage, contrasted, len(text), text, index=last.index)
+    record = end_record(
+        decision.decision_id, reason, last.usage, contrasted, len(shown), shown, index=last.index, cached=cached
+    )
     return Record("end", record)
 
 

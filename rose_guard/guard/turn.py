@@ -14,12 +14,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from rose_guard.assessment import RiskAssessment
-from rose_guard.engines.engine import Contrast, Delta, GenerationRequest, ReversePrompt, Timing, Usage
-from rose_guard.errors import ConversationMemoryError, DecodingError, PolicyViolation
+from rose_guard.engines.engine import Contrast, Delta, Timing, Usage
+from rose_guard.errors import ConversationMemoryError, PolicyViolation
 from rose_guard.guard.answer import Piece
-from rose_guard.guard.checked_answer import CheckedAnswer
-from rose_guard.guard.effect import Assess, CountRiskyTurns, Decode, Notify, Read
-from rose_guard.guard.lines import decision_line, end_line, recorded
+from rose_guard.guard.effect import Assess, CountRiskyTurns, Notify
+from rose_guard.guard.lines import decision_line, recorded
+from rose_guard.guard.model_answer import ModelAnswer
+from rose_guard.guard.request import generation_request
+from rose_guard.guard.ruling import Ruling, overrules, tightened
+from rose_guard.guard.unsteerable import refused, unsteered
 from rose_guard.memory.key import ConversationKey
 from rose_guard.memory.turn import RiskyTurn
 from rose_guard.message import check_conversation, digest
@@ -28,8 +31,8 @@ from rose_guard.policy.decision import Decision
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-    from rose_guard.decoding.settings import RoseSettings
     from rose_guard.guard.effect import Steps
+    from rose_guard.guard.means import Means
     from rose_guard.guard.options import GenerationOptions
     from rose_guard.message import Message
     from rose_guard.policy.policy import Policy
@@ -50,14 +53,14 @@ class Turn:
         options: what the caller chose.
         policy: what decides, the same to the end of the turn; None decodes plainly.
         tenant: whose rules hold.
-        records: whether there is an audit log.
+        means: what the guard has to answer it with.
     """
 
     messages: tuple[Message, ...] = field(repr=False)
     options: GenerationOptions
     policy: Policy | None
     tenant: str | None
-    records: bool
+    means: Means
 
     def decide(self) -> Generator[Any, Any, Decision]:
         """Judge the conversation.
@@ -66,12 +69,7 @@ class Turn:
             InputError: if there is nothing to answer.
             AuditError: if the decision cannot be recorded and there is no policy to say what then.
         """
-        check_conversation(self.messages)
-        assessed = yield from self._assess()
-        risky_turns = yield from self._count(assessed)
-        decision = yield from self._recorded(self._decision(assessed, risky_turns))
-        if decision.notify:
-            yield Notify(decision)
+        decision, _ = yield from self._judge()
         return decision
 
     def answer(self) -> Steps:
@@ -80,20 +78,38 @@ class Turn:
         Raises:
             PolicyViolation: if the action is ``block``, or a check that fails says so.
         """
-        decision = yield from self.decide()
+        decision, named = yield from self._judge()
         if decision.action == "block":
             raise PolicyViolation(decision.reason, decision.decision_id)
         if decision.action == "refuse":
-            yield from self._refuse(decision)
-        elif self.policy is not None and self.policy.output.enabled:
-            yield from self._answer_checked(self._request(decision), decision)
+            yield from self._refuse(decision, named)
         else:
-            yield from self._answer(self._request(decision), decision)
+            request = generation_request(self.messages, self.options, decision, policy=named, tenant=self.tenant)
+            language = self.options.language
+            yield from ModelAnswer(request, decision, self._checking, self.tenant, language, self.means).steps()
+
+    def _judge(self) -> Generator[Any, Any, tuple[Decision, Policy | None]]:
+        """The decision, on record, and the policy whose prompts and messages it names."""
+        check_conversation(self.messages)
+        assessed = yield from self._assess()
+        risky_turns = yield from self._count(assessed)
+        decision, named = self._ruled(self._decision(assessed, risky_turns))
+        decision = yield from self._recorded(decision)
+        if decision.notify:
+            yield Notify(decision)
+        return decision, named
+
+    @property
+    def _checking(self) -> Policy | None:
+        """Whose output check and ``on_audit_error`` hold: the turn's own policy, or where it has none the ruling's."""
+        ruling = self.options.ruling
+        return self.policy if self.policy is not None or ruling is None else ruling.policy
 
     def _assess(self) -> Generator[Any, Any, RiskAssessment | str | None]:
         if self.policy is None or self.policy.ungated is not None:
             return None
-        assessed = yield Assess(self.messages, self.policy.scoring_time(_characters(self.messages)))
+        messages = tuple(_in_words(message) for message in self.messages)
+        assessed = yield Assess(messages, self.policy.scoring_time(_characters(messages)))
         return assessed  # type: ignore[no-any-return]
 
     def _count(self, assessed: RiskAssessment | str | None) -> Generator[Any, Any, dict[str, int] | None]:
@@ -118,13 +134,15 @@ class Turn:
             return dict.fromkeys(escalations, _UNCOUNTED)
 
     def _turn_id(self) -> str:
-        """Digest of the thread, and of the conversation up to the last user turn.
+        """Digest of the thread, and of what was said up to the last user turn.
 
-        A retry and a step of a tool loop are the same turn. A turn after a risky one is another, as long as the rule
-        still fires on what was said before: else whoever began with the worst would never be counted again.
+        A retry and a step of a tool loop are the same turn, and so is what an agent's middleware judges before the
+        model adds a system message. A turn after a risky one is another, as long as the rule still fires on what was
+        said before: else whoever began with the worst would never be counted again.
         """
-        last = max(i for i, message in enumerate(self.messages) if message.role == "user")
-        canonical = json.dumps([self.options.thread, digest(self.messages[: last + 1])])
+        said = [message for message in self.messages if message.role != "system"]
+        last = max(i for i, message in enumerate(said) if message.role == "user")
+        canonical = json.dumps([self.options.thread, digest(said[: last + 1])])
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def _decision(self, assessed: RiskAssessment | str | None, risky_turns: dict[str, int] | None) -> Decision:
@@ -135,96 +153,40 @@ class Turn:
             return self.policy.decide_unscored(assessed, judged, tenant=self.tenant)
         return self.policy.decide(assessed, judged, tenant=self.tenant, risky_turns=risky_turns)
 
+    def _ruled(self, own: Decision) -> tuple[Decision, Policy | None]:
+        """What holds of the own decision and a ruling, as far as the model can do it, and whose prompts it names."""
+        holding, named = own, self._checking
+        if (ruling := self.options.ruling) is not None:
+            holding = tightened(own, ruling.decision)
+            named = ruling.policy if overrules(ruling.decision, own) else named
+        if holding.action == "steer" and not self.means.steers:
+            rulings = [Ruling(own, self.policy)] if self.policy is not None else []
+            holding = unsteered(holding, [*rulings, ruling] if ruling else rulings, local=self.means.local)
+            if holding.action == "allow":
+                logger.warning("decision %s would steer, but the model cannot be: warn", holding.decision_id)
+        return holding, named
+
     def _recorded(self, decision: Decision) -> Generator[Any, Any, Decision]:
         """The decision, once its line is durable; a refusal where it cannot be."""
-        if not self.records:
+        if not self.means.records:
             return decision
         line = decision_line(decision, self.messages, self.options)
-        if (yield from recorded(line, decision, self.policy)) or decision.action == "block":
+        if (yield from recorded(line, decision, self._checking)) or decision.action == "block":
             return decision
-        reason = "the decision could not be recorded: refuse"
-        return replace(
-            decision, action="refuse", reason=reason, branches=(), safe_prompt=None, horizon=None, message="refusal"
-        )
+        return refused(decision, "the decision could not be recorded: refuse")
 
-    def _refuse(self, decision: Decision) -> Steps:
+    def _refuse(self, decision: Decision, named: Policy | None) -> Steps:
         """The policy's message, as often as answers were asked for; the model does not run."""
-        assert self.policy is not None
-        text = self.policy.message(decision.message or "refusal", self.options.language)
+        assert named is not None
+        text = named.message(decision.message or "refusal", self.options.language)
         refusal = Delta(text, "content_filter", Usage(0, 0), Contrast(0, 0), Timing())
         for index in range(self.options.n):
             yield Piece(replace(refusal, index=index), decision)
 
-    def _answer(self, request: GenerationRequest, decision: Decision) -> Steps:
-        """What the engine decodes, as it comes."""
-        yield Decode(request)
-        texts, unfinished = [""] * request.n, request.n
-        while (delta := (yield Read())) is not None:
-            shown = texts[delta.index]
-            texts[delta.index] += delta.text
-            unfinished -= delta.finish_reason is not None
-            if self.records and delta.finish_reason is not None:
-                line = end_line(decision, delta, texts[delta.index])
-                if not (yield from recorded(line, decision, self.policy)):
-                    delta = self._cut_short(delta, shown)
-            yield Piece(delta, decision)
-        if unfinished:
-            raise DecodingError("the engine gave no end of an answer")
 
-    def _cut_short(self, last: Delta, shown: str) -> Delta:
-        """A refusal in place of an answer's end that could not be recorded."""
-        assert self.policy is not None
-        message = self.policy.message(self.policy.output.message, self.options.language)
-        return replace(last, text=f"\n\n{message}" if shown else message, finish_reason="content_filter", logprobs=())
-
-    def _answer_checked(self, request: GenerationRequest, decision: Decision) -> Steps:
-        """Each answer by itself, since each may be stopped or begun anew."""
-        assert self.policy is not None
-        for index in range(request.n):
-            settings = request.settings
-            if settings.seed is not None:
-                settings = settings.updated(seed=settings.seed + index)
-            alone = replace(request, n=1, settings=settings)
-            yield from CheckedAnswer(alone, decision, self.policy, index, self.options.language, self.records).steps()
-
-    def _request(self, decision: Decision) -> GenerationRequest:
-        options = self.options
-        return GenerationRequest(
-            messages=self.messages,
-            settings=_contrasted(options.settings, decision),
-            max_new_tokens=options.max_new_tokens,
-            stop=options.stop,
-            n=options.n,
-            logprobs=options.logprobs,
-            constraint=options.constraint,
-            principal=self._owner,
-            **(self._contrast(decision) if decision.action == "steer" else {}),
-        )
-
-    @property
-    def _owner(self) -> str | None:
-        """Who may find again what was read of this conversation; principals of two tenants are two."""
-        principal = self.options.principal
-        return principal if principal is None or self.tenant is None else json.dumps([self.tenant, principal])
-
-    def _contrast(self, decision: Decision) -> dict[str, Any]:
-        """The decision's prompts in words: what only the steered branches read."""
-        assert self.policy is not None
-        assert decision.safe_prompt is not None
-        language = self.options.language
-        return {
-            "safe_prompt": self.policy.safe_prompt(decision.safe_prompt, language),
-            "reverse_prompts": tuple(
-                ReversePrompt(self.policy.reverse_prompt(prompt_id, language), alpha)
-                for prompt_id, alpha in decision.branches
-            ),
-        }
-
-
-def _contrasted(settings: RoseSettings, decision: Decision) -> RoseSettings:
-    """A caller's settings with the contrast that was decided; without a horizon there is none for a schedule."""
-    schedule = settings.schedule if decision.horizon is not None else "constant"
-    return settings.updated(alpha=decision.alpha, horizon=decision.horizon, schedule=schedule)
+def _in_words(message: Message) -> Message:
+    """A message whose content is all that is to be scored: classifiers know nothing of tool calls."""
+    return replace(message, content=message.text, tool_calls=()) if message.tool_calls else message
 
 
 def _characters(messages: Sequence[Message]) -> int:

@@ -78,7 +78,7 @@ def _drop(sound: dict[str, Any], path: Path_) -> bool:
                 return False
             if prompt_id in sound[group]:  # it is known, whatever it says
                 sound[group][prompt_id] = {"en": "…"}
-        case (("output" | "on_audit_error" | "mode" | "classifier") as key, *_):
+        case (("output" | "on_audit_error" | "unsteerable" | "mode" | "classifier") as key, *_):
             _discard(sound, (key,))
         case _:
             return False

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from rose_guard.policy.decision import Action, Mode
     from rose_guard.policy.rule import Band, Rule
+    from rose_guard.policy.unsteerable import Unsteerable
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class PolicyParts:
         tenants: by name, the rules that differ from ``rules``.
         output: whether and how answers are checked.
         on_audit_error: the action when a decision could not be put on record.
+        unsteerable: what happens to a conversation that is to be steered where the model cannot be.
     """
 
     rules: Mapping[str, Rule] = field(repr=False)
@@ -47,6 +49,7 @@ class PolicyParts:
     tenants: Mapping[str, Mapping[str, Rule]] = field(default_factory=dict, repr=False)
     output: OutputCheck = field(default_factory=OutputCheck)
     on_audit_error: Action = "refuse"
+    unsteerable: Unsteerable = "refuse"
 
     def parts(self) -> dict[str, Any]:
         """Each part by its name, as the constructor takes it."""

@@ -43,6 +43,7 @@ def resolve(document: PolicyDocument, shipped: PolicyParts | None) -> PolicyPart
         tenants=tenants,
         output=OutputCheck(**file.output.model_dump()),
         on_audit_error=file.on_audit_error,
+        unsteerable=file.unsteerable,
     )
     complaints = [
         *complaints,

@@ -13,6 +13,7 @@ from rose_guard.policy.rule import MAX_HORIZON
 from rose_guard.policy.severity import Severity
 from rose_guard.policy.spelling import did_you_mean, shown
 from rose_guard.policy.tenants import MAX_TENANT_CHARACTERS, is_tenant
+from rose_guard.policy.unsteerable import Unsteerable
 from rose_guard.taxonomy import ATTACKS, HAZARDS
 
 MAX_TIMEOUT_S = 3600.0
@@ -229,6 +230,8 @@ class PolicyFile(_Strict):
     """Ceiling of a decision's total alpha."""
     on_audit_error: Literal["refuse", "block"] = "refuse"
     """What happens when a decision could not be put on record."""
+    unsteerable: Unsteerable = "refuse"
+    """What happens to a conversation that is to be steered where the model cannot be."""
     defaults: Defaults = Defaults()
     """What a listed rule gets for keys that it leaves out."""
     safe_prompts: dict[str, Texts] = Field(default_factory=dict)

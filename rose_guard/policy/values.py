@@ -13,6 +13,7 @@ from rose_guard.policy.rule import MAX_HORIZON
 from rose_guard.policy.schema import MAX_TIMEOUT_S, TEXT_GROUPS
 from rose_guard.policy.severity import SEVERITIES
 from rose_guard.policy.tenants import is_tenant
+from rose_guard.policy.unsteerable import UNSTEERABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +44,8 @@ def _whole_policy(parts: PolicyParts) -> Iterator[Complaint]:
         yield Complaint(("on_error",), "a classifier that fails must lead to 'refuse' or 'block'")
     if parts.on_audit_error not in _STRICT:
         yield Complaint(("on_audit_error",), "what cannot be put on record must lead to 'refuse' or 'block'")
+    if parts.unsteerable not in UNSTEERABLE:
+        yield Complaint(("unsteerable",), f"must be one of: {', '.join(UNSTEERABLE)}")
     if parts.timeout_s is not None and not (is_from_to(parts.timeout_s, 0.0, MAX_TIMEOUT_S) and parts.timeout_s > 0):
         yield Complaint(("timeout_s",), f"must be above 0 and at most {MAX_TIMEOUT_S:.0f} seconds")
 

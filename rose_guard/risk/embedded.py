@@ -128,7 +128,8 @@ class EmbeddedClassifier(Classifier):
 def _span(passage: Passage, view: View, window: Window) -> Span:
     """The written characters that a window was read from; of a name, or of turns read together, no more than which."""
     if passage.kind == "content":
-        return Span(passage.message, *view.source(window.start, window.end), view=view.kind)
+        start, end = view.source(window.start, window.end)
+        return Span(passage.message, passage.start + start, passage.start + end, view=view.kind)
     return Span(passage.message, 0, 0, view=passage.kind if view.kind == "written" else f"{passage.kind}+{view.kind}")
 
 

@@ -102,5 +102,6 @@ class Rules(Classifier):
 def _span(passage: Passage, view: View, place: Place) -> Span:
     """The written characters that matched; of a name, or of turns read together, no more than which."""
     if passage.kind == "content":
-        return Span(passage.message, *view.source(*place), view=view.kind)
+        start, end = view.source(*place)
+        return Span(passage.message, passage.start + start, passage.start + end, view=view.kind)
     return Span(passage.message, 0, 0, view=passage.kind if view.kind == "written" else f"{passage.kind}+{view.kind}")

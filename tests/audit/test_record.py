@@ -10,7 +10,7 @@ from rose_guard import Decision, Message, Policy, RiskAssessment
 from rose_guard.assessment import Span
 from rose_guard.audit import decision_record, end_record, output_record, restart_record
 from rose_guard.audit.private import Private, settled
-from rose_guard.message import digest
+from rose_guard.message import ToolCall, digest
 from rose_guard.taxonomy import ATTACKS, HAZARDS
 from tests.audit.samples import KEY, contents, opened
 
@@ -76,6 +76,30 @@ def test_a_decision_without_scores_or_principal_says_so():
     record = decision_record(decision(assessment=None), messages=MESSAGES)
     assert (record["scores"], record["classifier"], record["spans"]) == (None, None, {})
     assert (record["principal"], record["thread"], record["shadow"]) == (None, None, None)
+
+
+CALL = ToolCall("search", '{"query": "canary"}', "call-1")
+
+
+def prompt_of(*messages):
+    return settled(decision_record(decision(), messages=messages), KEY, clear=True)["prompt"]["clear"]
+
+
+def test_tools_are_part_of_a_prompt_only_where_there_are_any():
+    plain, calls, result = (
+        Message("assistant", "hm"),
+        Message("assistant", "hm", tool_calls=(CALL,)),
+        Message("tool", "found", tool_call_id="call-1"),
+    )
+    assert prompt_of(plain) == [{"role": "assistant", "content": "hm", "name": None}]
+    call = {"name": "search", "arguments": '{"query": "canary"}', "id": "call-1"}
+    assert prompt_of(calls) == [{"role": "assistant", "content": "hm", "name": None, "tool_calls": [call]}]
+    assert prompt_of(result) == [{"role": "tool", "content": "found", "name": None, "tool_call_id": "call-1"}]
+
+
+def test_an_end_says_that_an_answer_was_kept_only_where_it_was():
+    assert "cached" not in end_record("d", "stop", None, 0, 0, None)
+    assert end_record("d", "stop", None, 0, 0, None, cached=True)["cached"] is True
 
 
 def test_the_other_events_tell_what_happened_to_which_answer():

@@ -7,27 +7,11 @@ import pytest
 from rose_guard import AuditError, Guard, Message, Policy, PolicyViolation
 from rose_guard.audit import AuditKey, AuditLog, verify
 from rose_guard.guard import GenerationOptions
-from tests.guard.fakes import FakeAnswerClassifier, FakeClassifier, FakeEngine
+from tests.guard.fakes import FakeAnswerClassifier, FakeClassifier, FakeEngine, Trail
 
 HI = [Message("user", "my secret words")]
 KEY = AuditKey(b"k" * 32)
 CHECKING = "version: 1\noutput: {enabled: true, window_tokens: 8, hold_back_tokens: 2, action: restart}\n"
-
-
-class Trail:
-    """Remembers what was recorded; fails at the events it is told to."""
-
-    def __init__(self, *failing):
-        self.events, self.failing = [], failing
-
-    def append(self, kind, payload):
-        if kind in self.failing:
-            raise AuditError("the disk is full")
-        self.events.append((kind, payload))
-
-    @property
-    def kinds(self):
-        return [kind for kind, _ in self.events]
 
 
 def guard_for(trail, policy=None, *answers, **scores):

@@ -131,6 +131,21 @@ def test_the_steps_of_a_tool_loop_are_one_turn():
     assert found == ["steer"] * 4
 
 
+def test_a_turn_judged_without_the_system_message_and_with_it_is_one_turn():
+    guard, found = risky(), []
+    for conversation in (turn(0), [Message("system", "You are Acme's bot."), *turn(0)], turn(0)):
+        found.append(guard.decide(conversation, options=ANN).action)
+    assert found == ["steer"] * 3
+
+
+def test_what_was_said_before_a_turn_makes_it_another_one_wherever_the_system_message_stands():
+    guard, found = risky(), []
+    for said in ("a", "b", "c"):
+        conversation = [Message("user", said), Message("assistant", "No."), Message("system", "Be kind."), *turn(0)]
+        found.append(guard.decide(conversation, options=ANN).action)
+    assert found == ["steer", "steer", "refuse"]
+
+
 def test_whoever_begins_with_the_worst_is_still_counted():
     guard, conversation, found = risky(), [*turn(0)], []
     guard.classifier = FirstIsWorst(hate=0.9)

@@ -7,9 +7,14 @@ from hypothesis import strategies as st
 from rose_guard.engines import Delta, Usage
 from rose_guard.engines.engine import TokenLogprob
 from rose_guard.guard.held_answer import HeldAnswer
+from rose_guard.message import ToolCall
 
+words = st.text("ab ", max_size=4)
+calls = st.lists(st.builds(ToolCall, words, st.just('{"q": 1}')), max_size=2).map(tuple)
 deltas = st.lists(
-    st.builds(Delta, st.text(max_size=4), tokens=st.integers(0, 3), prompt_tokens=st.just(5)), max_size=40
+    st.builds(Delta, st.text(max_size=4), tokens=st.integers(0, 3), prompt_tokens=st.just(5))
+    | st.builds(Delta, words, tokens=st.integers(0, 3), reasoning=words, tool_calls=calls, broken_call=words),
+    max_size=40,
 )
 sizes = st.integers(8, 20).flatmap(lambda window: st.tuples(st.just(window), st.integers(1, window)))
 
@@ -29,22 +34,43 @@ def run(held, given_out, deltas):
 def test_what_is_released_is_what_was_decoded(deltas, sizes):
     given_out = []
     run(HeldAnswer(*sizes), given_out, deltas)
-    assert "".join(delta.text for delta in given_out) == "".join(delta.text for delta in deltas)
+    for part in ("text", "reasoning", "broken_call"):
+        assert "".join(getattr(d, part) for d in given_out) == "".join(getattr(d, part) for d in deltas)
+    assert [call for d in given_out for call in d.tool_calls] == [call for d in deltas for call in d.tool_calls]
 
 
 @given(deltas, sizes)
 def test_every_character_is_in_a_scored_window_before_it_is_released(deltas, sizes):
-    held, seen, released = HeldAnswer(*sizes), "", ""
+    held, seen, released, text = HeldAnswer(*sizes), "", "", ""
     for delta in [*deltas, Delta("", "stop", Usage(5, 0))]:
         held.push(delta)
         if held.due:
             window = held.window
-            for text in (each.text for each in held.release()):
-                released += text
+            out = held.release()
+            waited = "".join(each.shown for each in out)
+            released, text = released + waited, text + "".join(each.text for each in out)
             seen = window
-            assert not released or not window or released.endswith(window)
-    assert held.text == released
+            assert window.endswith(waited)
+            assert not window or released.endswith(window)
+    assert held.text == text
     assert released.endswith(seen)
+
+
+@given(deltas, sizes)
+def test_an_answer_is_text_alone_exactly_where_no_thought_or_call_was_released(deltas, sizes):
+    held, given_out = HeldAnswer(*sizes), []
+    run(held, given_out, deltas)
+    assert held.is_text_alone == (not any(d.reasoning or d.tool_calls or d.broken_call for d in given_out))
+
+
+@pytest.mark.parametrize(
+    "delta", [Delta("", reasoning="a"), Delta("", tool_calls=(ToolCall("f"),)), Delta("", broken_call="{")]
+)
+def test_what_is_no_text_waits_to_be_scored_too(delta):
+    held = HeldAnswer(8, 1)
+    held.push(delta)
+    assert held.due
+    assert held.window == delta.shown
 
 
 @given(deltas, sizes)

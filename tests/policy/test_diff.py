@@ -23,6 +23,13 @@ def test_each_value_that_differs_is_told_with_its_path():
     )
 
 
+def test_what_happens_where_a_model_cannot_be_steered_is_a_difference_and_part_of_the_digest():
+    routed = Policy.from_yaml("version: 1\nunsteerable: route")
+    assert differences(Policy.default(), routed) == (Difference("unsteerable", "refuse", "route"),)
+    assert routed.digest != Policy.default().digest
+    assert Policy.from_yaml("version: 1\nunsteerable: refuse").digest == Policy.from_yaml("version: 1").digest
+
+
 def test_rules_are_compared_as_they_apply():
     at = Policy.default().rules["hate"].bands[0].at
     entry = f"{{threshold: {at}, safe_prompt: hate, reverse_prompt: hate, severity: high}}"

@@ -133,6 +133,7 @@ def test_every_policy_in_the_docs_is_valid():
         "version: 1\nmessages: {mine: {en: x, english: y}}",
         "version: 1\noutput: {window_tokens: 7}",
         "version: 1\non_audit_error: continue",
+        "version: 1\nunsteerable: allow",
         "version: 1\ndefaults: {escalate: {}}",
         "hazards: {}",
     ],

@@ -31,6 +31,8 @@ def tenant(entry):
         ("version: true", "p.yaml:1:1: version must be the whole number 1"),
         ("version: 1.0", "p.yaml:1:1: version must be the whole number 1"),
         ("version: 1\non_audit_error: continue", "p.yaml:2:1: on_audit_error: input should be 'refuse' or 'block'"),
+        ("version: 1\nunsteerable: allow", "p.yaml:2:1: unsteerable: input should be 'warn', 'route' or 'refuse'"),
+        ("version: 1\nunsteerable: {action: refuse}", "p.yaml:2:1: unsteerable: input should be"),
         ("version: 1\nclassifier: {timeout_s: '2'}", "p.yaml:2:14: classifier.timeout_s"),
         ("version: 1\nclassifier: {timeout_s: 1e9}", "p.yaml:2:14: classifier.timeout_s"),
         ("version: 1\nclassifier: {timeout: 2}", "unknown key 'timeout'; did you mean 'timeout_s'?"),
@@ -110,7 +112,7 @@ def tenant(entry):
         (tenant("{hazards: {hate: {bands: [{at: 0.1, action: steer, safe_prompt: nope}]}}}"), "unknown safe prompt 'nope'"),
         *[
             (tenant(f"{{{key}: {{}}}}"), f"p.yaml:3:12: a tenant cannot set '{key}'")
-            for key in ("mode", "defaults", "output", "messages", "classifier", "safe_prompts", "on_audit_error", "tenants")
+            for key in ("mode", "defaults", "output", "messages", "classifier", "safe_prompts", "on_audit_error", "unsteerable", "tenants")
         ],
         (tenant("3"), "p.yaml:3:3: tenants.clinic: must be a mapping"),
         ("version: 1\ntenants: {' clinic': {}}", "p.yaml:2:11: a tenant's name has"),
@@ -185,6 +187,10 @@ tenants:
     lines = [int(problem.split(":")[1]) for problem in found]
     assert lines == sorted(lines)
     assert len(found) == len(set(found)) == 16
+
+
+def test_a_mistake_in_one_key_hides_none_elsewhere():
+    assert len(problems("version: 1\nunsteerable: allow\nhazards: {hat: {}}\nmessages: {mine: {en: ''}}")) == 3
 
 
 def test_what_is_wrong_with_the_first_of_two_equal_keys_is_told_too():

@@ -61,6 +61,7 @@ WITH_LOCK = {"rules": {**SHIPPED.rules, "hate": LOCKED}}
         ({"mode": "observe"}, "mode: must be 'enforce' or 'shadow'"),
         *[({"on_error": action}, "on_error") for action in ("allow", "steer", None)],
         *[({"on_audit_error": action}, "on_audit_error") for action in ("allow", "continue", None)],
+        *[({"unsteerable": word}, "unsteerable: must be one of: warn, route, refuse") for word in ("allow", "steer", None)],
         ({"ungated": dataclasses.replace(BAND, alpha=1.0)}, "ungated.alpha"),
         ({"ungated": dataclasses.replace(BAND, action="refuse")}, "ungated.action: must be 'steer'"),
         ({"ungated": dataclasses.replace(BAND, reverse_prompt="nope")}, "ungated.reverse_prompt"),

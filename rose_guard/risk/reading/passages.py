@@ -29,18 +29,20 @@ class Passage:
         role: who wrote it.
         kind: ``content``, ``name``, or ``turns`` for several user messages joined by newlines.
         text: what is read; never empty.
+        start: where it begins in the content.
     """
 
     message: int
     role: Role
     kind: Literal["content", "name", "turns"]
     text: str
+    start: int = 0
 
 
 def passages(messages: Sequence[Message]) -> list[Passage]:
-    """Everything there is to read in a conversation: no more than three times its characters, and the newlines.
+    """Everything there is to read in a conversation: no more than four times its characters, and the newlines.
 
-    Requests are at times split over messages, so user messages that follow one another are also read together, and so
+    What is marked as untrusted is also read by itself. Requests are at times split over messages, so user messages that follow one another are also read together, and so
     are the last user turns. What reads no different from another passage is not read again.
 
     Args:
@@ -75,7 +77,12 @@ def _check_size(messages: Sequence[Message]) -> None:
 def _alone(index: int, message: Message) -> list[Passage]:
     content = [Passage(index, message.role, "content", message.content)] if message.content else []
     name = [Passage(index, message.role, "name", message.name)] if message.name else []
-    return content + name
+    untrusted = [
+        Passage(index, "tool", "content", message.content[start:end], start)
+        for start, end in message.untrusted
+        if message.content[start:end] not in ("", message.content)
+    ]
+    return content + untrusted + name
 
 
 def _together(messages: Sequence[Message]) -> list[list[int]]:
