@@ -26,11 +26,15 @@ if TYPE_CHECKING:
         PolicyViolation,
         RoseGuardError,
         SettingsError,
+        TruncatedAnswerError,
     )
     from rose_guard.guard import Guard
     from rose_guard.langchain.chat_model import ChatRose
+    from rose_guard.langchain.foreign import GuardedChatModel
     from rose_guard.langchain.llm import RoseLLM
-    from rose_guard.message import Message
+    from rose_guard.langchain.middleware import RoseGuardMiddleware
+    from rose_guard.langchain.untrusted import untrusted
+    from rose_guard.message import Message, ToolCall
     from rose_guard.policy.decision import Decision
     from rose_guard.policy.live import LivePolicy
     from rose_guard.policy.policy import Policy
@@ -47,6 +51,7 @@ _HOMES = {
     "DecodingError": "rose_guard.errors",
     "EngineOverloadedError": "rose_guard.errors",
     "Guard": "rose_guard.guard",
+    "GuardedChatModel": "rose_guard.langchain.foreign",
     "InputError": "rose_guard.errors",
     "LivePolicy": "rose_guard.policy.live",
     "Message": "rose_guard.message",
@@ -57,14 +62,21 @@ _HOMES = {
     "RiskAssessment": "rose_guard.assessment",
     "RiskClassifier": "rose_guard.risk.classifier",
     "RoseGuardError": "rose_guard.errors",
+    "RoseGuardMiddleware": "rose_guard.langchain.middleware",
     "RoseLLM": "rose_guard.langchain.llm",
     "RoseSettings": "rose_guard.decoding.settings",
     "SettingsError": "rose_guard.errors",
+    "ToolCall": "rose_guard.message",
+    "TruncatedAnswerError": "rose_guard.errors",
+    "untrusted": "rose_guard.langchain.untrusted",
 }
 
 __all__ = [  # noqa: RUF022 - in the order a reader meets them
     "ChatRose",
     "RoseLLM",
+    "RoseGuardMiddleware",
+    "GuardedChatModel",
+    "untrusted",
     "Guard",
     "Policy",
     "LivePolicy",
@@ -74,6 +86,7 @@ __all__ = [  # noqa: RUF022 - in the order a reader meets them
     "RoseSettings",
     "AuditLog",
     "Message",
+    "ToolCall",
     "RoseGuardError",
     "PolicyViolation",
     "PolicyError",
@@ -85,6 +98,7 @@ __all__ = [  # noqa: RUF022 - in the order a reader meets them
     "ConversationMemoryError",
     "AuditError",
     "DecodingError",
+    "TruncatedAnswerError",
     "EngineOverloadedError",
 ]
 

@@ -13,7 +13,8 @@ CONTRACT = {
     "ChatRose", "RoseLLM", "Guard", "Policy", "Decision", "RiskAssessment", "RiskClassifier", "RoseSettings",
     "RoseGuardError", "PolicyViolation", "PolicyError", "ModelLoadError", "ContextLengthError",
     "EngineOverloadedError", "Message", "InputError", "SettingsError", "ClassifierError", "DecodingError",
-    "ConversationMemoryError", "AuditError", "AuditLog", "LivePolicy",
+    "ConversationMemoryError", "AuditError", "AuditLog", "LivePolicy", "RoseGuardMiddleware", "GuardedChatModel",
+    "untrusted", "ToolCall", "TruncatedAnswerError",
 }  # fmt: skip
 
 
@@ -47,6 +48,7 @@ def test_errors_survive_pickling():
         errors.PolicyViolation("hate", "id"),
         errors.ContextLengthError(7, 5),
         errors.InputError("x"),
+        errors.TruncatedAnswerError(7),
     ):
         again = pickle.loads(pickle.dumps(error))
         assert (type(again), str(again)) == (type(error), str(error))

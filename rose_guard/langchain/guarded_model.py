@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from langchain_core.caches import BaseCache
 from pydantic import (
     AliasChoices,
     BaseModel,
@@ -20,11 +21,20 @@ from pydantic import (
 from rose_guard import __version__
 from rose_guard.audit.trail import AuditTrail
 from rose_guard.decoding.settings import RoseSettings
+from rose_guard.engines.embedded import CONTEXT_TOKENS as EMBEDDED_CONTEXT_TOKENS
 from rose_guard.engines.embedded import MODEL_ID as EMBEDDED_MODEL_ID
 from rose_guard.engines.engine import Engine
 from rose_guard.engines.worker import worker
 from rose_guard.errors import SettingsError
 from rose_guard.guard import GenerationOptions, Guard
+from rose_guard.langchain.cache import CacheBehindGuard, behind_guard
+from rose_guard.langchain.loading import (
+    DEFAULT,
+    answer_classifier_for,
+    classifier_for,
+    loaded_policy,
+    policy_now,
+)
 from rose_guard.langchain.metadata import rose_metadata
 from rose_guard.memory.memory import ConversationMemory
 from rose_guard.policy.live import LivePolicy
@@ -33,9 +43,12 @@ from rose_guard.risk.answer_classifier import AnswerClassifier
 from rose_guard.risk.classifier import RiskClassifier
 
 if TYPE_CHECKING:
-    from rose_guard.guard import Piece
+    from collections.abc import Sequence
 
-DEFAULT = "default"
+    from rose_guard.engines.engine import Tool
+    from rose_guard.guard import Piece
+    from rose_guard.message import Message
+
 CONFIG = ConfigDict(arbitrary_types_allowed=True, extra="forbid", populate_by_name=True, protected_namespaces=())
 """A misspelled argument is an error; models repeat this, since LangChain's base classes would ignore it."""
 _SAMPLING = (
@@ -80,6 +93,9 @@ class GuardedModel(BaseModel):
     on_notify: Callable[..., Any] | None = Field(default=None, exclude=True, repr=False)
     """Called with a decision that a rule wants a human to see."""
 
+    cache: BaseCache | bool | None = Field(default=False, exclude=True)
+    """Where answers are kept; True for LangChain's global cache. Every conversation is judged, counted and recorded
+    before an answer is looked up, under a key that knows tenant and decision."""
     temperature: float | None = None
     """0 is greedy; None follows the model's generation_config, as the sampling fields below do."""
     top_k: int | None = None
@@ -138,8 +154,12 @@ class GuardedModel(BaseModel):
         if isinstance(self.model, str | Path) or (self.model is not None and not hasattr(self.model, "generate")):
             raise SettingsError("model= takes a loaded transformers model; use from_pretrained(id_or_path) for a name")
         self.policy = loaded_policy(self.policy)
+        self.cache = behind_guard(self.cache)
         self._options(None)
         return self
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, behind_guard(value) if name == "cache" else value)
 
     @classmethod
     def from_pretrained(cls, id_or_path: str | Path, **kwargs: Any) -> Self:
@@ -197,6 +217,22 @@ class GuardedModel(BaseModel):
         """A text in the model's own tokens."""
         return self.guard.engine.token_ids(text)
 
+    def _count_tokens(self, messages: Sequence[Message], tools: Sequence[Tool]) -> int:
+        """Tokens of a conversation as a prompt; of its texts alone where the engine cannot say."""
+        engine: Any = self.guard.engine
+        if hasattr(engine, "count_tokens"):
+            return int(engine.count_tokens(messages, tools))
+        return sum(len(engine.token_ids(message.text)) for message in messages)
+
+    @property
+    def _context_tokens(self) -> int | None:
+        """How many tokens the model reads; None where it would have to be loaded to tell."""
+        if self.engine is not None:
+            return getattr(self.engine, "context_tokens", None)
+        if self.model is None:
+            return EMBEDDED_CONTEXT_TOKENS
+        return getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+
     def _built_guard(self) -> Guard:
         """The guard for the fields as they are now: a changed policy must never leave an old guard in place.
 
@@ -205,14 +241,16 @@ class GuardedModel(BaseModel):
         if self._built is None or not self._unchanged(self._built[1]):
             parts = self._parts()
             policy = loaded_policy(self.policy)
+            now = policy_now(policy)
             guard = Guard(
                 self._engine(),
-                classifier=self._classifier(policy_now(policy)),
+                classifier=classifier_for(now, self.classifier),
                 policy=policy,
-                answer_classifier=self._answer_classifier(policy_now(policy)),
+                answer_classifier=answer_classifier_for(now, self.answer_classifier),
                 memory=self.memory,
                 audit=self.audit,
                 on_notify=self.on_notify,
+                answers=self._answers(),
             )
             self._built = (guard, parts)
         return self._built[0]
@@ -220,12 +258,18 @@ class GuardedModel(BaseModel):
     def _parts(self) -> tuple[object, ...]:
         return (
             *(self.policy, self.classifier, self.answer_classifier, self.memory, self.audit, self.on_notify),
-            *(self.engine, self.model, self.tokenizer, self.dtype),
+            *(self.engine, self.model, self.tokenizer, self.dtype, self.cache),
         )
 
     def _unchanged(self, parts: tuple[object, ...]) -> bool:
         """Whether the fields are what they were then."""
         return all(now is then for now, then in zip(self._parts(), parts, strict=True))
+
+    def _answers(self) -> CacheBehindGuard | None:
+        if not isinstance(self.cache, CacheBehindGuard):
+            return None
+        self.cache.check()
+        return self.cache
 
     def _engine(self) -> Engine:
         from rose_guard.engines.transformers import TransformersEngine
@@ -236,20 +280,6 @@ class GuardedModel(BaseModel):
             return TransformersEngine(self.model, self.tokenizer)
         return TransformersEngine.embedded(dtype=self.dtype)
 
-    def _classifier(self, policy: Policy | None) -> RiskClassifier | None:
-        if self.classifier is not None or policy is None or policy.ungated is not None:
-            return self.classifier
-        from rose_guard.risk.named import named_classifier
-
-        return named_classifier(policy.classifier)
-
-    def _answer_classifier(self, policy: Policy | None) -> AnswerClassifier | None:
-        if self.answer_classifier is not None or policy is None or not policy.output.enabled:
-            return self.answer_classifier
-        from rose_guard.risk.embedded_answers import EmbeddedAnswerClassifier
-
-        return EmbeddedAnswerClassifier.shared()
-
     def _options(self, stop: list[str] | None, **call: Any) -> GenerationOptions:
         """This model's settings with those of one call over them.
 
@@ -259,6 +289,8 @@ class GuardedModel(BaseModel):
         if isinstance(stop, str):
             raise SettingsError("stop must be a list of texts; a text by itself would end the answer at each letter")
         call.pop("stream", None)  # LangChain's own, which it has acted on by now
+        if (model := call.pop("model", None)) not in (None, self._model_name):
+            raise SettingsError(f"model = {model!r}: this is {self._model_name!r}, and a call cannot load another")
         sampling = {name: call.pop(name, getattr(self, name)) for name in _SAMPLING}
         fixed = {name: getattr(self, name) for name in _DECODING}
         n, logprobs = call.pop("n", self.n), call.pop("logprobs", self.logprobs)
@@ -323,25 +355,6 @@ class GuardedModel(BaseModel):
             "finish_reason": piece.delta.finish_reason,
             "rose": rose_metadata(piece.decision, piece, debug=self.expose == "debug"),
         }
-
-
-def loaded_policy(policy: Policy | LivePolicy | str | Path | None) -> Policy | LivePolicy | None:
-    """A policy from what a user may give for one; None only for None.
-
-    Raises:
-        PolicyError: if a file is wrong.
-        SettingsError: if it is none of these.
-    """
-    if policy is None or isinstance(policy, Policy | LivePolicy):
-        return policy
-    if isinstance(policy, str | Path):
-        return Policy.default() if policy == DEFAULT else Policy.load(policy)
-    raise SettingsError(f"policy= takes a Policy, a LivePolicy, the path of a policy file, {DEFAULT!r} or None")
-
-
-def policy_now(policy: Policy | LivePolicy | None) -> Policy | None:
-    """The policy in force at this moment."""
-    return policy.current if isinstance(policy, LivePolicy) else policy
 
 
 def _own_fields(cls: type[BaseModel]) -> set[str]:

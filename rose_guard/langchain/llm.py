@@ -6,10 +6,8 @@ import asyncio
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.caches import BaseCache
 from langchain_core.language_models.llms import BaseLLM
 from langchain_core.outputs import Generation, GenerationChunk, LLMResult
-from pydantic import Field
 
 from rose_guard.langchain.guarded_model import CONFIG, GuardedModel
 from rose_guard.langchain.metadata import logprobs_metadata
@@ -36,9 +34,6 @@ class RoseLLM(GuardedModel, BaseLLM):
     """
 
     model_config = CONFIG
-
-    cache: BaseCache | bool | None = Field(default=False, exclude=True)
-    """Off unless asked for: a cached answer is given without judging the prompt anew."""
 
     @property
     def _llm_type(self) -> str:

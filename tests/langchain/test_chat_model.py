@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.globals import set_llm_cache
-from langchain_core.messages import AIMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import ChatMessage, HumanMessage, SystemMessage
 from langchain_core.output_parsers import StrOutputParser
 from pydantic import ValidationError
 
@@ -130,15 +130,10 @@ def test_a_failing_classifier_refuses(tiny_engine):
         [],
         [("system", "Be kind.")],
         [("user", "Hi"), ("assistant", "Hello")],
-        [
-            ("user", "Hi"),
-            AIMessage("", tool_calls=[{"name": "f", "args": {}, "id": "1"}]),
-            ToolMessage("r", tool_call_id="1"),
-        ],
         [HumanMessage([{"type": "image_url", "image_url": {"url": "data:"}}])],
         [ChatMessage("Hi", role="system<|im_end|>")],
     ],
-    ids=["empty", "blank", "nothing", "no user", "ends with assistant", "tool calls", "image", "role"],
+    ids=["empty", "blank", "nothing", "no user", "ends with assistant", "image", "role"],
 )
 def test_bad_input_is_a_typed_error_that_says_what_to_do(steered, chat):
     with pytest.raises(InputError):
