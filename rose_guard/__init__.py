@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from rose_guard.guard import Guard
     from rose_guard.langchain.chat_model import ChatRose
+    from rose_guard.langchain.embeddings import RoseEmbeddings
     from rose_guard.langchain.foreign import GuardedChatModel
     from rose_guard.langchain.llm import RoseLLM
     from rose_guard.langchain.middleware import RoseGuardMiddleware
@@ -61,6 +62,7 @@ _HOMES = {
     "PolicyViolation": "rose_guard.errors",
     "RiskAssessment": "rose_guard.assessment",
     "RiskClassifier": "rose_guard.risk.classifier",
+    "RoseEmbeddings": "rose_guard.langchain.embeddings",
     "RoseGuardError": "rose_guard.errors",
     "RoseGuardMiddleware": "rose_guard.langchain.middleware",
     "RoseLLM": "rose_guard.langchain.llm",
@@ -77,6 +79,7 @@ __all__ = [  # noqa: RUF022 - in the order a reader meets them
     "RoseGuardMiddleware",
     "GuardedChatModel",
     "untrusted",
+    "RoseEmbeddings",
     "Guard",
     "Policy",
     "LivePolicy",

@@ -9,12 +9,27 @@ import pytest
 from rose_guard import Message, Policy
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
+SHOWN = {
+    "agent": ["judged: tool_result allow", "tool On Saturday the museum is open"],
+    "chain": ["4 messages in the thread"],
+    "chat": ["allow"],
+    "fallbacks": ["no answer from either:"],
+    "guard": ["privacy"],
+    "langgraph_app": ["write allow"],
+    "method": ["alpha 0.0:", "alpha 0.5:"],
+    "migrate": ["ChatHuggingFace: ", "ChatRose: ", "decided: allow"],
+    "rag": ["[1] text 1: The museum is open", "left out: text 3"],
+    "structured": ["course='starter'", "no dish:"],
+}
+"""What each example is there to show."""
 
 
 @pytest.mark.parametrize("script", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
-def test_an_example_runs_and_is_at_most_forty_lines(script, engine, classifier, capsys):
+def test_an_example_shows_what_it_is_for_in_at_most_forty_lines(script, engine, classifier, capsys):
     runpy.run_path(str(script), run_name="__main__")
-    assert capsys.readouterr().out.strip()
+    printed = capsys.readouterr().out
+    for shown in SHOWN[script.stem]:
+        assert shown in printed
     assert len(script.read_text().splitlines()) <= 40
 
 

@@ -14,7 +14,7 @@ CONTRACT = {
     "RoseGuardError", "PolicyViolation", "PolicyError", "ModelLoadError", "ContextLengthError",
     "EngineOverloadedError", "Message", "InputError", "SettingsError", "ClassifierError", "DecodingError",
     "ConversationMemoryError", "AuditError", "AuditLog", "LivePolicy", "RoseGuardMiddleware", "GuardedChatModel",
-    "untrusted", "ToolCall", "TruncatedAnswerError",
+    "untrusted", "RoseEmbeddings", "ToolCall", "TruncatedAnswerError",
 }  # fmt: skip
 
 
