@@ -74,7 +74,7 @@ class Letters:
     def __init__(self):
         self.asked = []
 
-    def token_mask(self, tokenizer, vocabulary):
+    def token_mask(self, tokenizer, vocabulary, ends=()):
         letters = [token.isascii() and token.isalpha() for token in map(tokenizer.decode, range(len(tokenizer)))]
         allowed = torch.tensor(letters + [False] * (vocabulary - len(tokenizer)))
 
@@ -381,7 +381,7 @@ def test_log_probabilities_come_with_the_tokens(tiny_engine, soup):
 
 def test_a_constraint_makes_its_mask_from_the_engines_tokenizer(tiny_engine, soup):
     class OnlyA:
-        def token_mask(self, tokenizer, vocabulary):
+        def token_mask(self, tokenizer, vocabulary, ends=()):
             mask = torch.zeros(vocabulary, dtype=torch.bool)
             mask[tokenizer.encode("a", add_special_tokens=False)] = True
             return lambda _: mask

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from rose_guard import ChatRose, ModelLoadError, Policy, RiskClassifier
+from rose_guard import ModelLoadError, Policy, RiskClassifier
 from rose_guard.cli.main import app
+from rose_guard.langchain.loading import classifier_for
 from rose_guard.risk import multilingual, multilingual_embedder, training
 from rose_guard.risk.corpus import Example, own_examples
 from rose_guard.risk.embedded import EmbeddedClassifier
@@ -365,7 +366,7 @@ def test_a_policy_chooses_the_classifier_that_its_thresholds_were_chosen_for(mon
     for builder in ("shared", "multilingual"):
         monkeypatch.setattr(EmbeddedClassifier, builder, staticmethod(lambda builder=builder: builder))
     policy = Policy.from_yaml(f"version: 1\nclassifier: {{name: {name}}}\n", name="policy.yaml")
-    assert ChatRose(policy=policy)._classifier(policy) == made
+    assert classifier_for(policy, None) == made
 
 
 @pytest.mark.parametrize("asked", [False, True])
