@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, RunnablePassthrough
 from langgraph.graph import END, START, MessagesState, StateGraph
 
@@ -63,5 +64,6 @@ def _answered(state: dict[str, Any]) -> dict[str, list[BaseMessage]]:
 
 
 def _removed(messages: list[BaseMessage]) -> list[HumanMessage]:
-    """The newest question without what it said."""
-    return [HumanMessage(REMOVED, id=message.id) for message in messages if isinstance(message, HumanMessage)][-1:]
+    """What was asked since the last answer, without what it said."""
+    asked = takewhile(lambda message: not isinstance(message, AIMessage), reversed(messages))
+    return [HumanMessage(REMOVED, id=message.id) for message in asked if isinstance(message, HumanMessage)]

@@ -19,6 +19,7 @@ from langchain_text_splitters import RecursiveCharacterTextSplitter
 from langgraph.graph import END, START, StateGraph
 
 from rose_guard import ChatRose, InputError, Message, RoseEmbeddings, SettingsError, untrusted
+from rose_guard.guard import GenerationOptions
 from rose_guard_chains.served import served
 
 if TYPE_CHECKING:
@@ -163,7 +164,8 @@ def _judged(llm: ChatRose, passages: Sequence[Document], left_out: Sequence[str]
 
 def _decision(llm: ChatRose, passage: Document) -> Decision:
     """A passage by itself, as a tool's result that answers a harmless question."""
-    return llm.guard.decide([Message("user", "What does this document say?"), Message("tool", passage.page_content)])
+    asked = [Message("user", "What does this document say?"), Message("tool", passage.page_content)]
+    return llm.guard.decide(asked, options=GenerationOptions(tenant=llm.tenant))
 
 
 def _withheld(passage: Document, decision: Decision) -> Withheld:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.runnables import RunnableConfig  # noqa: TC002 - servers read the signature when they run
@@ -24,9 +25,13 @@ def served(
     Args:
         build: builds the graph.
     """
-    built = cache(build)
+    built, lock = cache(build), Lock()
+
+    def once() -> CompiledStateGraph[Any, Any, Any, Any]:
+        with lock:
+            return built()
 
     async def graph(config: RunnableConfig) -> CompiledStateGraph[Any, Any, Any, Any]:  # noqa: ARG001 - servers pass it
-        return await asyncio.to_thread(built)
+        return await asyncio.to_thread(once)
 
     return graph

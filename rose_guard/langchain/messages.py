@@ -23,6 +23,8 @@ _ROLES: dict[type[BaseMessage], Role] = {
 _TOLD_ELSEWHERE = ("tool_call", "tool_use", "function_call", "reasoning", "thinking")
 """Blocks of an assistant's message that are no text: its calls stand in ``tool_calls``, its thoughts are past."""
 
+_KNOWN = ("image", "image_url", "audio", "input_audio", "video", "file", "text-plain", "document", "tool_result")
+
 
 def from_langchain(messages: Sequence[BaseMessage]) -> tuple[Message, ...]:
     """LangChain's messages as ours.
@@ -79,9 +81,10 @@ def _block_text(block: str | dict[str, Any], message: BaseMessage) -> str:
     kind, text = block.get("type"), block.get("text")
     if isinstance(message, AIMessage) and kind in _TOLD_ELSEWHERE:
         return ""
-    if kind == "tool_result" or kind != "text" or not isinstance(text, str):
+    if kind != "text" or not isinstance(text, str):
+        named = kind if kind in _KNOWN else "unknown"  # what a tool calls its blocks is its text
         raise InputError(
-            f"content blocks of type {str(kind)!r} are not supported; leave out images, audio and files, and give "
-            f"results of tools as tool messages"
+            f"content blocks of type {named!r} are not supported; leave out images, audio and files, and give results "
+            f"of tools as tool messages"
         )
     return text

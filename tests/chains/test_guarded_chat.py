@@ -56,6 +56,14 @@ def test_a_refused_question_is_replaced_so_that_the_thread_goes_on():
     assert "secret" not in str(classifier.seen[-1])
 
 
+def test_all_that_was_asked_at_once_is_replaced_when_it_is_refused():
+    graph, *_ = chat()
+    graph.invoke(user("hello"), FIRST)
+    state = graph.invoke({"messages": [("user", "Tell me a secret"), ("user", "Please")]}, FIRST)
+    assert texts(state) == ["hello", "fine ", REMOVED, REMOVED, "No, thank you."]
+    assert graph.invoke(user("And the weather?"), FIRST)["messages"][-1].text == "fine "
+
+
 def test_a_blocked_thread_stays_blocked_and_others_do_not():
     graph, engine, _ = chat()
     for question in ("Write libel", "And the weather?"):

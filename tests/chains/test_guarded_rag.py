@@ -113,6 +113,19 @@ def test_a_risky_question_is_refused_or_blocked_as_ever():
     assert engine.requests == []
 
 
+def test_passages_are_judged_by_the_tenants_rules():
+    from rose_guard import Policy
+
+    policy = Policy.from_yaml(
+        "version: 1\nhazards: {hate: {threshold: 0.5}}\n"
+        "tenants: {acme: {hazards: {hate: {threshold: 0.5, action: refuse}}}}"
+    )
+    llm = ChatRose(engine=Script(), classifier=Wordy(), policy=policy, tenant="acme")
+    state = build([HOURS, SPITE], llm, embeddings=Letters()).invoke(ASK)
+    assert [source["text"] for source in state["sources"]] == [HOURS]
+    assert [withheld["action"] for withheld in state["withheld"]] == ["refuse"]
+
+
 def test_judging_passages_is_no_turn_of_the_user():
     """Else a poisoned document would count against whoever asked."""
     from rose_guard import Policy

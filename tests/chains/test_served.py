@@ -1,5 +1,6 @@
 """Laws of what is served and found: langgraph.json and the entry points name the chains, and nothing loads too soon."""
 
+import asyncio
 import inspect
 import json
 import subprocess
@@ -75,6 +76,22 @@ async def test_a_graph_is_not_built_on_the_event_loop():
     seen = []
     await served(lambda: seen.append(threading.current_thread()))({})
     assert seen != [threading.main_thread()]
+
+
+async def test_runs_that_begin_together_share_one_graph():
+    import time
+
+    built = []
+
+    def build():
+        time.sleep(0.05)
+        built.append(object())
+        return built[-1]
+
+    factory = served(build)
+    first, second = await asyncio.gather(factory({}), factory({}))
+    assert first is second
+    assert len(built) == 1
 
 
 async def test_the_served_documents_must_be_named(monkeypatch):

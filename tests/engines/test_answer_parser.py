@@ -1,6 +1,7 @@
 """Laws of reading answers: what an answer holds does not depend on how it was cut into pieces."""
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
@@ -49,7 +50,7 @@ def read(parser, pieces):
 @pytest.mark.parametrize("syntax", [None, HERMES, BARE, OPENED], ids=["none", "hermes", "bare", "opened"])
 def test_how_an_answer_is_cut_makes_no_difference(syntax, answer, cuts, thinks, thinking):
     ends = sorted({min(cut, len(answer)) for cut in cuts} | {0, len(answer)})
-    pieces = [answer[start:end] for start, end in zip(ends, ends[1:])]
+    pieces = [answer[start:end] for start, end in pairwise(ends)]
 
     def parser():
         return TaggedParser(syntax, thinks=thinks or thinking, thinking=thinking)

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rose_guard import AuditError, Guard, InputError, Message, Policy, PolicyViolation, RoseSettings
-from rose_guard.engines import Contrast, Delta, Timing, TokenLogprob, Usage
+from rose_guard import AuditError, Decision, Guard, InputError, Message, Policy, PolicyViolation, RoseSettings
+from rose_guard.engines import Contrast, Delta, GenerationRequest, Timing, TokenLogprob, Usage
 from rose_guard.engines.engine import Tool
 from rose_guard.guard import Answer, AnswerStore, GenerationOptions, OutputVerdict, Piece, Ruling, StoredAnswer
+from rose_guard.guard.answer_key import Makers, answer_key
 from rose_guard.memory.in_memory import InMemoryConversations
 from rose_guard.message import ToolCall
 from tests.guard.fakes import (
@@ -315,6 +316,29 @@ def test_whatever_changes_an_answer_changes_its_key():
     assert len(set(keys.values())) == len(keys), keys
 
 
+DECIDED = Decision("steer", "r", "p", "m", branches=(("hate", 0.5),), safe_prompt="hate")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"decision": change} for change in (
+            {"action": "allow"}, {"policy_digest": "q"}, {"messages_digest": "n"}, {"branches": (("privacy", 0.5),)},
+            {"branches": (("hate", 0.4),)}, {"safe_prompt": "privacy"}, {"horizon": 8}, {"mode": "shadow"},
+        )),
+        {"checking": CHECKED}, {"tenant": "clinic"}, {"language": "fr"}, {"makers": Makers("fake", "local")},
+    ],
+)  # fmt: skip
+def test_each_part_of_a_decision_changes_the_key_by_itself(changes):
+    def key(decision=None, makers=Makers("fake"), **told):  # noqa: B008 - frozen
+        decided = dataclasses.replace(DECIDED, **(decision or {}))
+        told = {"checking": None, "tenant": None, "language": "en", **told}
+        return answer_key(GenerationRequest(messages=tuple(HI)), decided, makers, **told)
+
+    assert key(**changes) != key()
+    assert key() == key({"reason": "s", "decision_id": "another"})
+
+
 @pytest.mark.parametrize("part", ["classifier", "answer_classifier"])
 def test_another_version_of_a_classifier_changes_the_key(part):
     guard = guard_for()
@@ -421,6 +445,7 @@ def test_json_of_another_shape_is_refused(answer, data):
         '{"text": "a", "finish_reason": "stop", "tool_calls": [{"name": "f", "arguments": "[]"}]}',
         '{"text": "a", "finish_reason": "stop", "tool_calls": [{"name": "f", "extra": 1}]}',
         '{"text": "a", "finish_reason": "stop", "verdict": {"action": "refuse", "score": 0.9}}',
+        '{"text": "a", "finish_reason": "stop", "usage": {"input_tokens": "7", "output_tokens": 1}}',
         "[" * 100_000,
     ],
 )  # fmt: skip
@@ -428,6 +453,15 @@ def test_what_is_no_stored_answer_is_refused_and_not_repeated(text):
     with pytest.raises(InputError) as caught:
         StoredAnswer.from_json(text)
     assert '"a"' not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("finish", "verdict"),
+    [("stop", OutputVerdict("refuse", 0.9)), ("content_filter", None), (None, None)],
+)
+def test_an_answer_that_was_not_released_whole_is_not_to_be_kept(finish, verdict):
+    piece = Piece(Delta("a", finish), guard_for().decide(HI), verdict)
+    assert StoredAnswer.of(Answer.of([piece])) is None
 
 
 def test_an_answer_that_was_not_released_cannot_be_made():

@@ -133,8 +133,8 @@ def test_the_steps_of_a_tool_loop_are_one_turn():
 
 def test_a_turn_judged_without_the_system_message_and_with_it_is_one_turn():
     guard, found = risky(), []
-    for conversation in (turn(0), [Message("system", "You are Acme's bot."), *turn(0)], turn(0)):
-        found.append(guard.decide(conversation, options=ANN).action)
+    for system in ([], [Message("system", "You are Acme's bot.")], [Message("system", "Be brief.")]):
+        found.append(guard.decide([*system, *turn(0)], options=ANN).action)
     assert found == ["steer"] * 3
 
 

@@ -69,6 +69,30 @@ def test_what_holds_is_never_weaker_than_either_and_stays_when_ruled_again(by, t
     assert holding.policy_digest == source.policy_digest
 
 
+steering = st.builds(
+    Decision,
+    st.just("steer"),
+    *[st.just("x")] * 3,
+    branches=st.sampled_from([0.3, 0.5, 0.8]).map(lambda alpha: (("generic", alpha),)),
+    horizon=st.none() | st.integers(1, 3),
+)
+
+
+@given(steering, steering)
+def test_of_two_contrasts_the_stronger_holds_for_as_long_as_the_longer(own, ruled):
+    holding = tightened(own, ruled)
+    horizons = [own.horizon, ruled.horizon]
+    assert holding.alpha == max(own.alpha, ruled.alpha)
+    assert holding.horizon == (None if None in horizons else max(horizons))
+    assert (holding == own) == (ruled.decision_id not in holding.reason)
+    assert tightened(holding, ruled) == holding
+
+
+def test_what_holds_names_the_labels_that_made_it_stricter():
+    ruled = dataclasses.replace(ruling(privacy=0.9).decision, escalated=("privacy",))
+    assert tightened(DEFAULT.decide(assessment(hate=0.9), "d"), ruled).escalated == ("privacy",)
+
+
 @given(policies(), policies(), scores, scores)
 @settings(max_examples=40)
 def test_what_is_known_of_the_messages_stays_the_turns_own(one, other, these, those):
@@ -76,6 +100,13 @@ def test_what_is_known_of_the_messages_stays_the_turns_own(one, other, these, th
     holding = tightened(own, other.decide(assessment(those), "e", tenant="school"))
     for part in ("decision_id", "messages_digest", "assessment", "tenant", "mode", "shadow", "notify"):
         assert getattr(holding, part) == getattr(own, part)
+
+
+def test_the_graver_severity_is_told():
+    grave = dataclasses.replace(ruling(hate=0.9).decision, severity="critical")
+    light = dataclasses.replace(ruling(privacy=0.9).decision, severity="low")
+    assert tightened(grave, light).severity == "critical"
+    assert tightened(dataclasses.replace(grave, severity=None), light).severity == "low"
 
 
 @given(policies(), scores)

@@ -84,6 +84,10 @@ class Bench:
         """The ruling that an agent's state names, where this process still has it."""
         return self._rulings.find(state.get("rose_decision")) if isinstance(state, dict) else None
 
+    def plain_refusal(self, language: str) -> str:
+        """The refusal of the policy in force, which no rule words."""
+        return self.judge.policy_in_force.message("refusal", language)
+
     def _note(self, runtime: Any) -> Callable[[Decide | CheckAnswer, Any], None]:
         def note(ask: Decide | CheckAnswer, given: Any) -> None:
             if isinstance(ask, CheckAnswer):

@@ -23,14 +23,15 @@ from rose_guard.langchain.middleware.conversation import (
     told_by_tool,
     written,
 )
-from rose_guard.langchain.middleware.events import is_checked, refusal, told
+from rose_guard.langchain.middleware.events import found_clean, is_checked, is_refusal, refusal, told
 from rose_guard.message import digest
 from rose_guard.policy.decision import strictness
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from langchain_core.messages import BaseMessage
+    from langchain.agents.middleware.types import ModelResponse
+    from langchain_core.messages import AIMessage, BaseMessage
 
     from rose_guard.guard import GenerationOptions, OutputVerdict
     from rose_guard.guard.ruling import Ruling
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 ExitBehavior = Literal["end", "error", "replace"]
 EXIT_BEHAVIORS: tuple[ExitBehavior, ...] = get_args(ExitBehavior)
+_ROUNDS = 8
+"""So often a conversation is judged anew without what was refused of it; whoever fills one with worse is refused."""
 UNJUDGED_RESULT = "The tool's result was left out: it holds something other than text, which cannot be judged."
 
 logger = logging.getLogger(__name__)
@@ -80,7 +83,7 @@ class Checks:
         """
         standing: list[BaseMessage] = list(messages)
         removed: dict[int, BaseMessage] = {}
-        while True:
+        for left in reversed(range(_ROUNDS)):
             conversation = self.judged(standing)
             ruling = yield Decide("input", conversation, options)
             update = {"rose_decision": ruling.decision.decision_id}
@@ -89,9 +92,10 @@ class Checks:
             found = [place for place in offenders(conversation, ruling.decision) if place not in removed]
             for place in found:
                 removed[place] = standing[place] = saying(standing[place], self._removed(ruling))
-            if self.exit_behavior == "end" or not found:
-                answer = refusal(self.wording(ruling), told(ruling))
-                return {**update, "messages": [*removed.values(), answer], "jump_to": "end"}
+            if self.exit_behavior == "end" or not found or not left:
+                break
+        answer = refusal(self.wording(ruling), told(ruling))
+        return {**update, "messages": [*removed.values(), answer], "jump_to": "end"}
 
     def ruling(
         self, stage: Stage, messages: Sequence[BaseMessage], known: Ruling | None, options: GenerationOptions
@@ -102,10 +106,35 @@ class Checks:
             return known
         return (yield Decide(stage, conversation, options))  # type: ignore[no-any-return]
 
+    def answered(
+        self, response: ModelResponse[Any], ruling: Ruling, *, as_ruled: bool
+    ) -> Steps[ModelResponse[Any] | AIMessage]:
+        """Check what a model gave before it comes into the state; gives it, or a refusal in its place.
+
+        Args:
+            response: the model's.
+            ruling: by which it answered.
+            as_ruled: whether the model itself checks what it writes by the ruling's policy.
+
+        Raises:
+            PolicyViolation: as :meth:`after_model` does.
+        """
+        found = last_answer(response.result)
+        if found is None or not self.checks_output(ruling.policy):
+            return response
+        place, answer = found
+        if is_refusal(answer) or (as_ruled and is_checked(answer)):
+            return response
+        verdict = yield CheckAnswer(ruling, written(answer), self.language)
+        if verdict.action != "release":
+            return self._withdrawn(answer, ruling, verdict)
+        behind = response.result[place + 1 :]
+        return replace(response, result=[*response.result[:place], found_clean(answer, ruling, verdict), *behind])
+
     def after_model(
         self, state: Mapping[str, Any], known: Ruling | None, options: GenerationOptions
     ) -> Steps[dict[str, Any] | None]:
-        """Check an answer that nobody checked while it was written; gives the state's update.
+        """Check an answer that never came by the model's wrapper, or unchecked; gives the state's update.
 
         Raises:
             PolicyViolation: if it is refused where refusals are errors, or cannot be checked where the policy blocks.
@@ -119,7 +148,11 @@ class Checks:
         if not self.checks_output(ruling.policy):
             return None
         verdict = yield CheckAnswer(ruling, written(answer), self.language)
-        return None if verdict.action == "release" else self._withdrawn(messages[place:], ruling, verdict)
+        if verdict.action == "release":
+            return None
+        instead = self._withdrawn(answer, ruling, verdict)
+        behind = [RemoveMessage(id=message.id) for message in messages[place + 1 :] if message.id is not None]
+        return {"messages": [instead, *behind], "structured_response": None, "jump_to": "end"}
 
     def before_tool(
         self, call: Mapping[str, Any], messages: Sequence[BaseMessage], known: Ruling | None, options: GenerationOptions
@@ -199,13 +232,11 @@ class Checks:
         """Whether it is certain, without judging anything, that answers are not checked."""
         return self.check_output is False or (known is not None and not self.checks_output(known.policy))
 
-    def _withdrawn(self, answer: Sequence[BaseMessage], ruling: Ruling, verdict: OutputVerdict) -> dict[str, Any]:
-        """A refusal in place of an answer and of the messages that were made of it."""
+    def _withdrawn(self, answer: AIMessage, ruling: Ruling, verdict: OutputVerdict) -> AIMessage:
+        """A refusal in place of an answer."""
         self._raise_if_error(ruling)
         text = self.wording(ruling, ruling.policy.output.message)
-        instead = refusal(text, told(ruling, verdict), message_id=answer[0].id)
-        behind = [RemoveMessage(id=message.id) for message in answer[1:] if message.id is not None]
-        return {"messages": [instead, *behind], "structured_response": None, "jump_to": "end"}
+        return refusal(text, told(ruling, verdict), message_id=answer.id)
 
     def _refused_result(
         self, call: Mapping[str, Any], ruling: Ruling, verdict: OutputVerdict | None = None
@@ -213,18 +244,20 @@ class Checks:
         """A refusal in a result's place: the general one, since it is judged in its turn and must not fire a rule."""
         if verdict is not None:
             self._raise_if_error(ruling)
-        return _error(call, self.wording(ruling, "refusal"), {"rose": told(ruling, verdict)})
+        return error_result(call, self.wording(ruling, "refusal"), told(ruling, verdict))
 
     def _unjudged_result(self, call: Mapping[str, Any], error: InputError) -> ToolMessage:
         if self.exit_behavior == "error":
             raise error
         logger.warning("a tool's result was left out: %s", error)
-        return _error(call, UNJUDGED_RESULT, {})
+        return error_result(call, UNJUDGED_RESULT, {})
 
     def _raise_if_error(self, ruling: Ruling) -> None:
         if self.exit_behavior == "error":
             raise PolicyViolation("what the model wrote was found harmful: refuse", ruling.decision.decision_id)
 
 
-def _error(call: Mapping[str, Any], text: str, metadata: dict[str, Any]) -> ToolMessage:
-    return ToolMessage(text, name=call["name"], tool_call_id=call["id"], status="error", response_metadata=metadata)
+def error_result(call: Mapping[str, Any], text: str, rose: dict[str, Any]) -> ToolMessage:
+    """A result that tells the model of an error."""
+    told_of = {"rose": rose} if rose else {}
+    return ToolMessage(text, name=call["name"], tool_call_id=call["id"], status="error", response_metadata=told_of)

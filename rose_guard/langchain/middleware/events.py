@@ -10,6 +10,8 @@ from langchain_core.messages import AIMessage
 from rose_guard.langchain.metadata import rose_metadata
 
 if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+
     from rose_guard.guard import OutputVerdict
     from rose_guard.guard.ruling import Ruling
     from rose_guard.langchain.middleware.asks import Stage
@@ -35,15 +37,29 @@ def refusal(text: str, rose: dict[str, Any], *, message_id: str | None = None) -
 
 
 def is_refusal(message: AIMessage) -> bool:
-    """Whether a guard wrote it in a model's stead, or ended it."""
-    return message.response_metadata.get("finish_reason") == "content_filter" and is_guarded(message)
+    """Whether a guard wrote it in a model's stead, or ended it; a provider's own filter is no guard."""
+    rose = decided(message)
+    refused = rose.get("action") in ("refuse", "block") or (rose.get("output") or {}).get("action") == "refuse"
+    return refused and message.response_metadata.get("finish_reason") == "content_filter"
 
 
 def is_guarded(message: AIMessage) -> bool:
     """Whether it comes from a guarded model, or from a guard."""
-    return isinstance(message.response_metadata.get("rose"), dict)
+    return bool(decided(message))
 
 
 def is_checked(message: AIMessage) -> bool:
     """Whether it was checked while it was written, or is no model's."""
-    return is_refusal(message) or (is_guarded(message) and "output" in message.response_metadata["rose"])
+    return is_refusal(message) or "output" in decided(message)
+
+
+def found_clean(message: AIMessage, ruling: Ruling, verdict: OutputVerdict) -> AIMessage:
+    """An answer that says of itself what its check found."""
+    rose = {**told(ruling), **decided(message), "output": asdict(verdict)}
+    return message.model_copy(update={"response_metadata": {**message.response_metadata, "rose": rose}})
+
+
+def decided(message: BaseMessage) -> dict[str, Any]:
+    """What a message says of the decision that it came by; nothing where it says none."""
+    rose = message.response_metadata.get("rose")
+    return rose if isinstance(rose, dict) else {}

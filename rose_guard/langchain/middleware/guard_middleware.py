@@ -6,26 +6,34 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from langchain.agents.middleware.types import AgentMiddleware, TracePolicy, hook_config, omit_payload
-from langchain_core.messages import AIMessage
+from langchain.agents.structured_output import StructuredOutputError
 
 from rose_guard.errors import PolicyViolation, SettingsError
 from rose_guard.guard import GenerationOptions
 from rose_guard.guard.ruling import Ruling
 from rose_guard.langchain.chat_model import ChatRose
+from rose_guard.langchain.middleware.answers import refusal_in, vouched
 from rose_guard.langchain.middleware.bench import Bench
-from rose_guard.langchain.middleware.checks import Checks, ExitBehavior
+from rose_guard.langchain.middleware.checks import Checks, ExitBehavior, error_result
 from rose_guard.langchain.middleware.conversation import last_answer
-from rose_guard.langchain.middleware.events import is_guarded, is_refusal, refusal, told
-from rose_guard.langchain.middleware.handing_on import ForeignModels, checking, read_by, takes_rulings
-from rose_guard.langchain.middleware.recent import Recent
+from rose_guard.langchain.middleware.events import decided, is_refusal, refusal, told
+from rose_guard.langchain.middleware.handing_on import (
+    ForeignModels,
+    checking,
+    checks_as_ruled,
+    read_by,
+    stricter,
+    takes_rulings,
+)
 from rose_guard.langchain.middleware.state import RoseGuardState
+from rose_guard.langchain.middleware.withheld import Withheld
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     from langchain.agents.middleware.types import ModelRequest, ModelResponse, ToolCallRequest
-    from langchain_core.messages import BaseMessage
+    from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
     from rose_guard.audit.trail import AuditTrail
     from rose_guard.langchain.middleware.asks import Steps
@@ -38,8 +46,6 @@ if TYPE_CHECKING:
 
     Principal = str | Callable[[Any], str | None] | None
 
-_VIOLATIONS = 1024
-
 
 class RoseGuardMiddleware(AgentMiddleware[RoseGuardState, Any, Any]):
     """Judges an agent's conversation before each call of the model, what its tools give, and what the model writes.
@@ -49,17 +55,17 @@ class RoseGuardMiddleware(AgentMiddleware[RoseGuardState, Any, Any]):
         agent = create_agent(ChatRose(policy=None), tools, middleware=[..., RoseGuardMiddleware(policy="policy.yaml")])
 
     List it last: then it stands next to the model, judges what the other middleware made of the conversation, and
-    guards the models of a ModelFallbackMiddleware too.
+    guards the models of a ModelFallbackMiddleware too. List only middleware behind it that asks a model of its own
+    before the agent's is called, such as SummarizationMiddleware: else that model reads what nobody has judged yet.
 
     A ChatRose takes the ruling and steers by it. Any other model runs behind a
     :class:`~rose_guard.langchain.foreign.GuardedChatModel`, which does what the policy's ``unsteerable`` says.
 
     The whole conversation is judged each time, so that a tainted tool result stays tainted. What was refused is
     replaced in the agent's state, so that later turns go on without it. ``block`` always raises, and a thread whose
-    message was blocked stays blocked. Streams of tokens are protected by checks while the model decodes; where nobody
-    checked then (a ChatRose whose own policy checks no answers), the answer is checked when it is whole, and
-    withdrawn from the state, but its tokens may have been streamed by then. Tracers and events of a tool itself see
-    what it gave before it is judged.
+    message was blocked stays blocked. Streams of tokens are protected by checks while the model decodes; a model with
+    a policy of its own goes by that, so what it wrote is checked when it is whole, before it comes into the state, but
+    its tokens may have been streamed by then. Tracers and events of a tool itself see what it gave before it is judged.
 
     Args:
         policy: a policy, the path of a policy file, ``"default"`` or a LivePolicy.
@@ -126,17 +132,19 @@ class RoseGuardMiddleware(AgentMiddleware[RoseGuardState, Any, Any]):
             tenant=tenant,
         )
         self._principal = principal
-        self._foreign = ForeignModels(local, language)
-        self._violations: Recent[PolicyViolation] = Recent(_VIOLATIONS)
+        self._foreign = ForeignModels(local, language, counted=check_input)
+        self._withheld = Withheld()
 
     @hook_config(can_jump_to=["end"])
     def before_model(self, state: RoseGuardState, runtime: Any) -> dict[str, Any] | None:
         """Judge the conversation; a refusal ends the run, and the model is not called."""
+        self._withheld.raise_for_results(state["messages"])
         return self._bench.run(self._checks.before_model(state["messages"], self._options(runtime)), runtime)
 
     @hook_config(can_jump_to=["end"])
     async def abefore_model(self, state: RoseGuardState, runtime: Any) -> dict[str, Any] | None:
         """As :meth:`before_model`."""
+        self._withheld.raise_for_results(state["messages"])
         return await self._bench.arun(self._checks.before_model(state["messages"], self._options(runtime)), runtime)
 
     def wrap_model_call(
@@ -151,9 +159,12 @@ class RoseGuardMiddleware(AgentMiddleware[RoseGuardState, Any, Any]):
             ruling = self._bench.run(self._ruling_of(request), request.runtime)
             if self._checks.refuses(ruling):
                 return self._refused(ruling)
-            return _vouched(handler(self._handed_on(request, ruling)), ruling)
+            response = handler(self._handed_on(request, ruling))
+            return self._bench.run(self._answered(request, response, ruling), request.runtime)
+        except StructuredOutputError as error:
+            return refusal_in(error)
         except PolicyViolation as violation:
-            return self._withheld(violation)
+            return self._withheld_answer(violation)
 
     async def awrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
@@ -164,13 +175,16 @@ class RoseGuardMiddleware(AgentMiddleware[RoseGuardState, Any, Any]):
             if self._checks.refuses(ruling):
                 return self._refused(ruling)
             handed_on = await asyncio.to_thread(self._handed_on, request, ruling)
-            return _vouched(await handler(handed_on), ruling)
+            response = await handler(handed_on)
+            return await self._bench.arun(self._answered(request, response, ruling), request.runtime)
+        except StructuredOutputError as error:
+            return refusal_in(error)
         except PolicyViolation as violation:
-            return await asyncio.to_thread(self._withheld, violation)
+            return await asyncio.to_thread(self._withheld_answer, violation)
 
     @hook_config(can_jump_to=["end"])
     def after_model(self, state: RoseGuardState, runtime: Any) -> dict[str, Any] | None:
-        """Check an answer that nobody checked while it was written, and raise what was left to be raised."""
+        """Check an answer that another middleware gave in the model's stead, and raise what was left to be raised."""
         self._raise_what_was_withheld(state["messages"])
         return self._bench.run(
             self._checks.after_model(state, self._bench.known(state), self._options(runtime)), runtime
@@ -185,18 +199,27 @@ class RoseGuardMiddleware(AgentMiddleware[RoseGuardState, Any, Any]):
         )
 
     def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Any]) -> Any:
-        """Check a call's arguments, and judge what the tool gives before it comes into the state."""
-        if (refused := self._bench.run(self._before_tool(request), request.runtime)) is not None:
-            return refused
-        return self._bench.run(self._after_tool(request, handler(request)), request.runtime)
+        """Check a call's arguments, and judge what the tool gives before it comes into the state.
+
+        What is raised is left to :meth:`before_model`, so that a retry around it does not run the tool again.
+        """
+        try:
+            if (refused := self._bench.run(self._before_tool(request), request.runtime)) is not None:
+                return refused
+            return self._bench.run(self._after_tool(request, handler(request)), request.runtime)
+        except PolicyViolation as violation:
+            return self._withheld_result(request, violation)
 
     async def awrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[Any]]
     ) -> Any:
         """As :meth:`wrap_tool_call`."""
-        if (refused := await self._bench.arun(self._before_tool(request), request.runtime)) is not None:
-            return refused
-        return await self._bench.arun(self._after_tool(request, await handler(request)), request.runtime)
+        try:
+            if (refused := await self._bench.arun(self._before_tool(request), request.runtime)) is not None:
+                return refused
+            return await self._bench.arun(self._after_tool(request, await handler(request)), request.runtime)
+        except PolicyViolation as violation:
+            return await asyncio.to_thread(self._withheld_result, request, violation)
 
     def _options(self, runtime: Any) -> GenerationOptions:
         """On whose behalf the agent runs."""
@@ -216,12 +239,19 @@ class RoseGuardMiddleware(AgentMiddleware[RoseGuardState, Any, Any]):
     def _handed_on(self, request: ModelRequest[Any], ruling: Ruling) -> ModelRequest[Any]:
         """The request to a model that knows of the ruling; may load what the model needs."""
         policy, judge = self._checks.with_output(ruling.policy), self._bench.judge
+        options = self._options(request.runtime)
         if takes_rulings(request.model):
-            model = checking(request.model, policy, judge)
+            model = checking(request.model, policy, judge, options)
         else:
-            model = self._foreign.guarded(request.model, policy, judge, self._options(request.runtime))
-        settings = {**request.model_settings, "ruling": Ruling(ruling.decision, policy)}
-        return request.override(model=model, model_settings=settings)
+            model = self._foreign.guarded(request.model, policy, judge, options)
+        handed_on = stricter(Ruling(ruling.decision, policy), request.model_settings)
+        return request.override(model=model, model_settings={**request.model_settings, "ruling": handed_on})
+
+    def _answered(
+        self, request: ModelRequest[Any], response: ModelResponse[Any], ruling: Ruling
+    ) -> Steps[ModelResponse[Any] | AIMessage]:
+        as_ruled = checks_as_ruled(request.model) and stricter(ruling, request.model_settings) is ruling
+        return self._checks.answered(vouched(response, ruling), ruling, as_ruled=as_ruled)
 
     def _before_tool(self, request: ToolCallRequest) -> Steps[Any]:
         options, known = self._options(request.runtime), self._bench.known(request.state)
@@ -234,39 +264,26 @@ class RoseGuardMiddleware(AgentMiddleware[RoseGuardState, Any, Any]):
     def _refused(self, ruling: Ruling) -> AIMessage:
         return refusal(self._checks.wording(ruling), told(ruling))
 
-    def _withheld(self, violation: PolicyViolation) -> AIMessage:
+    def _withheld_answer(self, violation: PolicyViolation) -> AIMessage:
         """What stands in the model's stead until :meth:`after_model` raises."""
-        policy = self._bench.judge.policy_in_force
-        self._violations.keep(violation.decision_id, violation)
-        text = policy.message("refusal", self._checks.language)
-        return refusal(text, {"decision_id": violation.decision_id, "action": "block"})
+        return refusal(self._bench.plain_refusal(self._checks.language), self._withheld.keep(violation))
+
+    def _withheld_result(self, request: ToolCallRequest, violation: PolicyViolation) -> ToolMessage:
+        """What stands in a result's place until :meth:`before_model` raises, which a tool may end the run without."""
+        if getattr(request.tool, "return_direct", False):
+            raise violation
+        text = self._bench.plain_refusal(self._checks.language)
+        return error_result(request.tool_call, text, self._withheld.keep(violation))
 
     def _raise_what_was_withheld(self, messages: Sequence[BaseMessage]) -> None:
         answered = last_answer(messages)
         if answered is None or not is_refusal(answered[1]):
             return
-        decision_id = answered[1].response_metadata["rose"].get("decision_id", "")
-        if (violation := self._violations.find(decision_id)) is not None:
-            raise violation
+        self._withheld.raise_for(answered[1])
         if self._checks.exit_behavior == "error":
-            raise PolicyViolation("the model's guard refused", decision_id)
+            raise PolicyViolation("the model's guard refused", decided(answered[1]).get("decision_id", ""))
 
 
 def _messages(state: Any) -> Sequence[BaseMessage]:
     messages: Sequence[BaseMessage] = state.get("messages", ()) if isinstance(state, dict) else state
     return messages
-
-
-def _vouched(response: ModelResponse[Any], ruling: Ruling) -> ModelResponse[Any]:
-    """The response, if whoever gave it knew of the ruling.
-
-    Raises:
-        SettingsError: if a conversation that is to be steered was answered by a model that knows nothing of it.
-    """
-    answers = [message for message in response.result if isinstance(message, AIMessage)]
-    if ruling.decision.action == "steer" and not all(map(is_guarded, answers)):
-        raise SettingsError(
-            "a model answered that this middleware does not guard; list RoseGuardMiddleware last, behind whatever "
-            "else chooses the model or answers in its stead"
-        )
-    return response

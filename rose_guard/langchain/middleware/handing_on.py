@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.runnables import RunnableBinding
 
+from rose_guard.guard.ruling import Ruling, overrules
 from rose_guard.langchain.chat_model import ChatRose
 from rose_guard.langchain.middleware.recent import Recent
+from rose_guard.memory.in_memory import InMemoryConversations
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from langchain.agents.middleware.types import ModelRequest
     from langchain_core.messages import BaseMessage
 
     from rose_guard.guard import GenerationOptions
     from rose_guard.langchain.middleware.judge import Judge
+    from rose_guard.policy.decision import Decision
     from rose_guard.policy.policy import Policy
 
 _MODELS = 32
@@ -28,10 +33,13 @@ class ForeignModels:
     Args:
         local: where risky conversations go if the policy routes them.
         language: of the policy's messages.
+        counted: whether the judge has counted a turn that comes here. The wrapper, which reads an earlier answer's
+            thoughts too, would take it for another; then it counts for itself, and the ruling brings what is due.
     """
 
     local: ChatRose | None
     language: str
+    counted: bool
     _wrapped: Recent[Any] = field(default_factory=lambda: Recent(_MODELS))
 
     def guarded(self, model: Any, policy: Policy, judge: Judge, options: GenerationOptions) -> Any:
@@ -50,9 +58,9 @@ class ForeignModels:
                 policy=policy,
                 classifier=judge.classifier,
                 answer_classifier=judge.answer_classifier,
-                memory=judge.memory,
+                memory=InMemoryConversations() if self.counted else judge.memory,
                 audit=judge.audit,
-                on_notify=judge.on_notify,
+                on_notify=_told_already if self.counted else judge.on_notify,
                 tenant=judge.tenant,
                 local=self.local,
                 language=self.language,
@@ -71,16 +79,33 @@ def takes_rulings(model: Any) -> bool:
     return isinstance(bound, GuardedChatModel)
 
 
-def checking(model: Any, policy: Policy, judge: Judge) -> Any:
-    """The model, with what scores answers where it is to check them and has nothing to do so; weights are shared."""
+def checks_as_ruled(model: Any) -> bool:
+    """Whether a model that is handed a ruling checks its answers by the ruling's policy, having none of its own."""
+    bound = _unbound(model)
+    return not takes_rulings(bound) or (isinstance(bound, ChatRose) and bound.policy is None)
+
+
+def checking(model: Any, policy: Policy, judge: Judge, options: GenerationOptions) -> Any:
+    """The model, with what scores and records its answers where it has neither policy nor these; weights are shared."""
     if isinstance(model, RunnableBinding):
-        return model.model_copy(update={"bound": checking(model.bound, policy, judge)})
-    if not isinstance(model, ChatRose) or model.policy is not None or model.answer_classifier is not None:
+        return model.model_copy(update={"bound": checking(model.bound, policy, judge, options)})
+    if not isinstance(model, ChatRose) or model.policy is not None:
         return model
-    if not policy.output.enabled:
+    lent: dict[str, Any] = {}
+    if policy.output.enabled and model.answer_classifier is None:
+        lent["answer_classifier"] = judge.answer_classifier
+    if judge.audit is not None and model.audit is None:
+        whose = {"principal": model.principal or options.principal, "thread": model.thread or options.thread}
+        lent |= {"audit": judge.audit, **whose}
+    if not lent:
         return model
-    shared = {"engine": model.guard.engine, "model": None, "tokenizer": None}
-    return model.model_copy(update={**shared, "answer_classifier": judge.answer_classifier})
+    return model.model_copy(update={"engine": model.guard.engine, "model": None, "tokenizer": None, **lent})
+
+
+def stricter(ruling: Ruling, settings: Mapping[str, Any]) -> Ruling:
+    """A ruling, or the stricter one that a guard around this one has handed on already."""
+    other = settings.get("ruling")
+    return other if isinstance(other, Ruling) and overrules(other.decision, ruling.decision) else ruling
 
 
 def read_by(request: ModelRequest[Any]) -> list[BaseMessage]:
@@ -91,6 +116,10 @@ def read_by(request: ModelRequest[Any]) -> list[BaseMessage]:
     system, model = request.system_message, _unbound(request.model)
     unjudged = system is not None and isinstance(model, ChatRose) and model.policy is None
     return [system, *request.messages] if unjudged and system is not None else list(request.messages)
+
+
+def _told_already(_: Decision) -> None:
+    """The judge's decision on the same turn has notified whoever is to see it."""
 
 
 def _unbound(model: Any) -> Any:

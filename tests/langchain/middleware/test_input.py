@@ -174,3 +174,13 @@ def test_what_stands_in_place_of_a_refused_message_is_harmless_to_the_embedded_c
         assert action(Message("user", "hello"), Message("tool", text)) == "allow"
     for message in policy.messages:
         assert action(Message("user", REMOVED), Message("assistant", policy.message(message))) == "allow"
+
+
+@EITHER
+async def test_a_conversation_full_of_what_is_refused_is_judged_a_few_times_only(how):
+    model, engine = steered()
+    graph = agent(model, guard(classifier=(wordy := Wordy()), exit_behavior="replace"))
+    state = await run(graph, {"messages": [("user", "ignore it")] * 60}, how)
+    assert texts(state)[-1] == NO
+    assert engine.requests == []
+    assert len(wordy.seen) < 10

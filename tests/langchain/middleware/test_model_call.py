@@ -1,5 +1,8 @@
 """Whatever model is called knows of the ruling, and what is blocked reaches none."""
 
+import gc
+import weakref
+
 import pytest
 from langchain.agents.middleware import AgentMiddleware, ModelFallbackMiddleware, ModelRetryMiddleware
 from langchain_core.messages import HumanMessage
@@ -80,6 +83,30 @@ async def test_what_the_models_own_policy_blocks_is_raised_and_reaches_no_fallba
     with pytest.raises(PolicyViolation, match="defamation"):
         await run(agent(model, *chain), user("libel"), how)
     assert engine.requests == other.asked == []
+
+
+@EITHER
+async def test_what_is_raised_later_keeps_nothing_of_the_conversation(how):
+    class Added(HumanMessage):
+        pass
+
+    class Adding(Changing):
+        def wrap_model_call(self, request, handler):
+            return handler(self._changed(request))
+
+        async def awrap_model_call(self, request, handler):
+            return await handler(self._changed(request))
+
+        def _changed(self, request):
+            added = Added(self.text)
+            held.append(weakref.ref(added))
+            return request.override(messages=[*request.messages, added])
+
+    held, one = [], guard()
+    with pytest.raises(PolicyViolation):
+        await run(agent(steered()[0], Adding("libel"), one), user("hello"), how)
+    gc.collect()
+    assert [message() for message in held] == [None]
 
 
 @EITHER

@@ -1,13 +1,12 @@
 """Nothing harmful that a model wrote stays in the state, and no tool is called with it."""
 
 import pytest
-from langchain.agents.middleware import AgentMiddleware
+from langchain.agents.middleware import AgentMiddleware, ModelResponse
 from langchain_core.messages import AIMessage, ToolMessage
+from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import BaseModel
 
-from rose_guard import (
-    PolicyViolation,
-)
+from rose_guard import GuardedChatModel, Policy, PolicyViolation
 from tests.guard.fakes import FakeAnswerClassifier
 from tests.langchain.middleware.agents import (
     CHECKING,
@@ -100,6 +99,68 @@ def test_structure_made_of_a_withdrawn_answer_is_withdrawn_too():
     state = graph.invoke(user("hello"))
     assert texts(state) == ["hello", NO]
     assert state.get("structured_response") is None
+
+
+class Instead(AgentMiddleware):
+    """Answers by itself, so that the guard at the model never sees the answer."""
+
+    def __init__(self, *result, structure=None):
+        self.response = ModelResponse(list(result), structure)
+
+    def wrap_model_call(self, request, handler):
+        return self.response
+
+    async def awrap_model_call(self, request, handler):
+        return self.response
+
+
+@EITHER
+async def test_an_answer_that_never_came_by_the_model_is_withdrawn_with_what_was_made_of_it(how):
+    made = AIMessage("", tool_calls=[{"name": "Weather", "args": {"words": "nasty news"}, "id": "1"}])
+    for result in ([AIMessage("some nasty news")], [made, ToolMessage("nasty news", tool_call_id="1")]):
+        other = Instead(*result, structure=Weather(words="nasty news"))
+        one = guard(CHECKING, answer_classifier=Anywhere("nasty"))
+        state = await run(agent(Foreign(), other, one, response_format=Weather), user("hello"), how)
+        assert texts(state) == ["hello", NO]
+        assert state.get("structured_response") is None
+
+
+LAX = "version: 1\n{}hazards: {{hate: {{threshold: 0.5}}}}\noutput: {{enabled: true, threshold: {}}}"
+
+
+@EITHER
+@pytest.mark.parametrize("exit_behavior", ["end", "error"])
+@pytest.mark.parametrize(
+    "own", [POLICY, Policy.from_yaml(LAX.format("", 0.95)), Policy.from_yaml(LAX.format("mode: shadow\n", 0.5))],
+    ids=["no check", "lax check", "shadow check"],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["rose", "foreign", "cut by its provider"])
+async def test_a_model_with_a_policy_of_its_own_is_checked_by_the_guards_too(how, exit_behavior, own, kind):
+    """Before the answer comes into the state, where checkpoints and streams would show it."""
+    fakes = {"policy": own, "classifier": Wordy(), "answer_classifier": FakeAnswerClassifier("nasty")}
+    cut = AIMessage("some nasty news", response_metadata={"finish_reason": "content_filter"})
+    inner = Foreign("some nasty news" if kind == "foreign" else cut)
+    model = steered("some nasty news", **fakes)[0] if kind == "rose" else GuardedChatModel(model=inner, **fakes)
+    graph = agent(model, checked(exit_behavior=exit_behavior), checkpointer=InMemorySaver())
+    thread = {"configurable": {"thread_id": "1"}}
+    if exit_behavior == "error":
+        with pytest.raises(PolicyViolation):
+            await run(graph, user("hello"), how, thread)
+    else:
+        await run(graph, user("hello"), how, thread)
+    assert texts(graph.get_state(thread).values) == ["hello", NO]
+    assert all("nasty" not in str(each.values) for each in graph.get_state_history(thread))
+
+
+@EITHER
+async def test_an_answer_is_scored_once(how):
+    for kind in ("rose", "own policy", "foreign"):
+        scored = FakeAnswerClassifier("nasty")
+        own = {"policy": POLICY, "classifier": Wordy()} if kind == "own policy" else {}
+        model = Foreign("good news") if kind == "foreign" else steered("good news", **own)[0]
+        state = await run(agent(model, guard(CHECKING, answer_classifier=scored)), user("hello"), how)
+        assert [text.strip() for text in scored.shown] == ["good news"]
+        assert state["messages"][-1].response_metadata["rose"]["output"]["action"] == "release"
 
 
 @EITHER

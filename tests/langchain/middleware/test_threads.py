@@ -1,7 +1,7 @@
 """A conversation goes on after a refusal, and nothing that taints it, or counts, is forgotten."""
 
 import pytest
-from langchain_core.messages import ToolMessage
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
 
 from rose_guard import (
@@ -14,6 +14,7 @@ from tests.langchain.middleware.agents import (
     MODELS,
     NO,
     POLICY,
+    Foreign,
     Recorder,
     agent,
     call,
@@ -120,5 +121,19 @@ async def test_whoever_counts_a_turn_counts_it_for_the_same_one(how, kind):
     one = guard(policy, memory=Recording(), principal="ann", tenant="acme")
     graph = agent(MODELS[kind](), one, checkpointer=InMemorySaver(), system_prompt="Be kind.")
     await run(graph, user("something spiteful"), how, {"configurable": {"thread_id": "a"}})
-    assert len(counted) == 2
     assert set(counted) == {("acme", "ann", "a", counted[0][3])}
+
+
+@EITHER
+async def test_an_earlier_answers_thoughts_make_no_turn_of_a_turn(how):
+    policy = Policy.from_yaml(
+        "version: 1\nunsteerable: warn\n"
+        "hazards: {hate: {threshold: 0.5, escalate: {after: 1, within_s: 600, action: refuse}}}"
+    )
+    thought = AIMessage([{"type": "reasoning", "reasoning": "hm"}, {"type": "text", "text": "fine"}])
+    graph = agent(Foreign(), guard(policy, memory=InMemoryConversations(), principal="ann"))
+    actions = []
+    for question in ("something spiteful", "something else that is spiteful"):
+        state = await run(graph, {"messages": [HumanMessage("hi"), thought, HumanMessage(question)]}, how)
+        actions.append(state["messages"][-1].response_metadata["rose"]["action"])
+    assert actions == ["allow", "refuse"]
