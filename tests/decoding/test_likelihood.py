@@ -141,14 +141,14 @@ def test_beta_has_no_part_in_plain_decoding(llama):
     assert close(found, contrasted_logprobs(llama, [1, 2], [], [[5, 6, 7]], settings=PLAIN))
 
 
-@settings(max_examples=15)
-@given(prompt=ids, reverse=ids, continuations=several, how=how, logits=st.integers(1, 40), rows=st.integers(1, 3))
-def test_pieces_and_batches_change_nothing(llama, *, prompt, reverse, continuations, how, logits, rows):
+@pytest.mark.parametrize("how", [RoseSettings(alpha=0.5), RoseSettings(alpha=0.9, horizon=7, schedule="linear")])
+@pytest.mark.parametrize(("logits", "rows"), [(1, 1), (12, 1), (12, 2), (40, 8), (256, 2)])
+def test_pieces_and_batches_change_nothing(llama, monkeypatch, how, logits, rows):
+    prompt, reverse, continuations = [1, 2], [3], [list(range(12)), [9], list(range(20, 27)), [4, 5]]
     whole = contrasted_logprobs(llama, prompt, [reverse], continuations, settings=how)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(likelihood, "_LOGITS_AT_ONCE", logits)
-        patch.setattr(likelihood, "_CONTINUATIONS_AT_ONCE", rows)
-        assert close(contrasted_logprobs(llama, prompt, [reverse], continuations, settings=how), whole)
+    monkeypatch.setattr(likelihood, "_LOGITS_AT_ONCE", logits)
+    monkeypatch.setattr(likelihood, "_CONTINUATIONS_AT_ONCE", rows)
+    assert close(contrasted_logprobs(llama, prompt, [reverse], continuations, settings=how), whole)
 
 
 @pytest.mark.parametrize("make", [tiny_model, small_mistral, small_qwen, small_gemma])
