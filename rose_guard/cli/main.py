@@ -10,6 +10,7 @@ import typer
 
 from rose_guard import __version__
 from rose_guard.cli import ask, bench, classify, model, policy, train_answer_classifier, train_classifier
+from rose_guard.cli import eval as evaluation
 from rose_guard.errors import RoseGuardError
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app.command("ask")(ask.ask)
 app.command("classify")(classify.classify)
 app.command("bench")(bench.bench)
 app.add_typer(policy.app, name="policy")
+app.add_typer(evaluation.app, name="eval")
 app.add_typer(model.app, name="model")
 app.command("train-classifier")(train_classifier.train_classifier)
 app.command("train-answer-classifier")(train_answer_classifier.train_answer_classifier)

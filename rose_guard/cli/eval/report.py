@@ -1,0 +1,134 @@
+"""``rose-guard eval report``: what a run shows, by which judges, and whether it passes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rose_guard.cli.naming import limits, wrongly_called
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rose_guard.evaluation.example import Example
+    from rose_guard.evaluation.judged import Judged
+    from rose_guard.evaluation.record import Record
+    from rose_guard.evaluation.report.answers import ShownAnswer
+    from rose_guard.evaluation.run import Run
+    from rose_guard.evaluation.summary import Summary
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(help="Folder of a run, finished or not.")],
+    *,
+    judge: Annotated[
+        list[str] | None,
+        typer.Option(help="pattern, embedded, guard-model:ID, chat-model:ID or human:FILE; may be repeated."),
+    ] = None,
+    labelled: Annotated[
+        list[Path] | None, typer.Option(help="Labelled answers to measure the judges by; may be repeated.")
+    ] = None,
+    part: Annotated[
+        str | None, typer.Option(help="choose, report or all; the run's own unless given, report where it has all.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page here, with curves and some of the answers.")] = None,
+    answers: Annotated[int, typer.Option(min=0, help="To how many examples the page shows answers.")] = 20,
+    fail_under: Annotated[
+        list[str] | None,
+        typer.Option(help="FIGURE=NUMBER, such as safety=0.9; exit 1 where an arm is worse. May be repeated."),
+    ] = None,
+    arm: Annotated[
+        list[str] | None, typer.Option(help="Arm that must pass; all but plain unless given. May be repeated.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of Markdown.")] = False,
+) -> None:
+    """Report a run: figures with intervals, arms compared example by example, and how far the judges are right."""
+    from rose_guard.evaluation.report.document import to_json
+    from rose_guard.evaluation.report.markdown import to_markdown
+    from rose_guard.evaluation.run import Run
+    from rose_guard.evaluation.summary import summarise
+
+    with wrongly_called():
+        asked = limits(fail_under or ())
+        chosen = _part(part)
+    run = Run(folder)
+    records, examples = run.records(), run.examples()
+    judges = _judged(judge or (), labelled or (), records, examples)
+    summary = summarise(records, judges, examples=examples, part=_of_run(run) if part is None else chosen)
+    shortfalls = _shortfalls(summary, asked, arm or ())
+    about = _about(run)
+    typer.echo((to_json if as_json else to_markdown)(summary, about=about), nl=False)
+    if html is not None:
+        from rose_guard.evaluation.report.answers import shown_answers
+
+        shown = shown_answers(records, judges, examples=answers) if answers else ()
+        _write_page(html, summary, about, shown)
+    for shortfall in shortfalls:
+        typer.echo(shortfall, err=True)
+    if shortfalls:
+        raise typer.Exit(1)
+
+
+def _part(part: str | None) -> Any:
+    if part not in (None, "choose", "report", "all"):
+        raise typer.BadParameter(f"--part {part}: must be choose, report or all")
+    return None if part == "all" else part
+
+
+def _of_run(run: Run) -> Any:
+    own = run.configuration.settings.part
+    return "report" if own == "all" else own
+
+
+def _judged(
+    names: Sequence[str],
+    labelled: Sequence[Path],
+    records: Sequence[Record],
+    examples: Mapping[tuple[str, str], Example],
+) -> list[Judged]:
+    """What each judge says of the run, and of answers whose labels are known."""
+    from rose_guard.cli.screen import Screen
+    from rose_guard.evaluation.judges import judged, named_judge, read_labelled
+    from rose_guard.evaluation.judges.accuracy import judge_accuracy
+
+    known = {path.stem: read_labelled(path) for path in labelled}
+    with wrongly_called():
+        judges = [named_judge(name) for name in dict.fromkeys(names)]
+    found = []
+    for judge in judges:
+        with Screen().busy(f"{judge.name} judges …"):
+            accuracy = [each for source, answers in known.items() for each in judge_accuracy(judge, answers, source)]
+            found.append(judged(judge, records, examples, accuracy))
+    return found
+
+
+def _shortfalls(summary: Summary, asked: Mapping[str, float], arms: Sequence[str]) -> list[str]:
+    from rose_guard.evaluation.summary import fail_under
+
+    with wrongly_called():
+        return fail_under(summary, asked, arms=arms)
+
+
+def _about(run: Run) -> dict[str, str]:
+    """What identifies the run; no prompts."""
+    told = run.configuration
+    about = {"model": told.model, "classifier": told.classifier or "none", "seed": str(told.settings.seed)}
+    tasks = {f"task {name}": f"{source.examples} examples of {source.path}" for name, source in told.tasks.items()}
+    asked = sum(source.examples for source in told.tasks.values()) * len(told.arms)
+    done = {"records": f"{len(run.records())} of {asked}"}
+    return {**about, "max_new_tokens": str(told.settings.max_new_tokens), **tasks, **done, **told.versions}
+
+
+def _write_page(path: Path, summary: Summary, about: Mapping[str, str], shown: Sequence[ShownAnswer]) -> None:
+    from rose_guard.errors import InputError
+    from rose_guard.evaluation.report.curves import draw, points
+    from rose_guard.evaluation.report.page import to_html
+
+    drawn = points(summary)
+    page = to_html(summary, about=about, curves=draw(drawn) if drawn else None, answers=shown)
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}); give another file") from error
