@@ -36,9 +36,9 @@ class ToolCall:
     def __post_init__(self) -> None:
         if not all(isinstance(part, str) for part in (self.name, self.arguments, self.id or "")):
             raise InputError("a tool call's name, arguments and id must be text")
-        _check_text(self.name + self.arguments + (self.id or ""))
         if not isinstance(self.parsed, dict):
             raise InputError("a tool call's arguments must be a JSON object")
+        _check_text(self.text + self.arguments + (self.id or ""))
 
     @property
     def parsed(self) -> Any:
@@ -50,8 +50,8 @@ class ToolCall:
 
     @property
     def text(self) -> str:
-        """The call in words, for whoever scores it."""
-        return f"{self.name} {self.arguments}"
+        """The call in words, for whoever scores it, as a chat template shows it: escapes and repeated keys are read."""
+        return f"{self.name} {json.dumps(self.parsed, ensure_ascii=False)}"
 
 
 @dataclass(frozen=True, slots=True)

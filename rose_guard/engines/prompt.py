@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import copy
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 from jinja2 import TemplateError
 
 from rose_guard.decoding.prefix_cache import common_length
 from rose_guard.engines.answer_format import AnswerFormat
+from rose_guard.engines.templated_parser import has_response_template
 from rose_guard.engines.tool_support import ToolSupport, Turn, calls_as_turns, schema_introduction
 from rose_guard.engines.tool_syntax import tool_schema
 from rose_guard.errors import InputError, ModelLoadError
@@ -62,8 +64,8 @@ class ChatPrompt:
         self._markup = {ord(c): "x" for c in set("".join(ordered)) if not (c.isalnum() or c.isspace())}
         self._heads: dict[str | None, list[int]] = {}
         self._has_system_role = self._probe_system_role()
-        self.tool_support = ToolSupport.of(self._render, has_response_template=self._has_response_template)
-        self.answer_format = AnswerFormat(self._tokenizer, self.tool_support)
+        self.tool_support = ToolSupport.of(self._render, has_response_template=has_response_template(self._tokenizer))
+        self.answer_format = AnswerFormat(self._tokenizer, self.tool_support, self._head_of_answers())
         self._probe_turns()
         self._probe_safety()
 
@@ -125,9 +127,15 @@ class ChatPrompt:
             return []
 
     def token_ids(self, text: str) -> list[int]:
-        """Token ids of a text by itself, special tokens in it encoded as text."""
+        """Token ids of a text by itself, control tokens in it encoded as text."""
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
-        return ids
+        # Tokens that nobody calls special are found all the same, unless the text is cut within each of them.
+        spelt = self._control_pattern.finditer(text) if self._control_ids(ids) else ()
+        cuts = [match.start() + 1 for match in spelt if len(match.group()) > 1]
+        if not cuts:
+            return ids
+        pieces = (text[start:end] for start, end in pairwise([0, *cuts, len(text)]))
+        return [token_id for piece in pieces for token_id in self.token_ids(piece)]
 
     def _told(self, tools: Sequence[Tool], schema: Mapping[str, Any] | None) -> list[str]:
         """What the system message says beyond the policy's and the user's own."""
@@ -160,9 +168,11 @@ class ChatPrompt:
             return None
         return str(rendered)
 
-    @property
-    def _has_response_template(self) -> bool:
-        return getattr(self._tokenizer, "response_template", None) is not None
+    def _head_of_answers(self) -> str:
+        """What the template writes behind a user's message."""
+        probe = "HeadProbe"
+        rendered = self._render([{"role": "user", "content": probe}], None, prompt=True) or ""
+        return rendered.rpartition(probe)[2]
 
     def _apply(self, chat: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] | None) -> list[int]:
         try:
@@ -254,6 +264,8 @@ def _as_turn(message: Message) -> Turn:
 
 def _fold(system: str, turns: Sequence[Turn]) -> list[Turn]:
     """Put the system text before the first user turn's, for templates without a system role."""
-    first = next(i for i, turn in enumerate(turns) if turn["role"] == "user")
+    first = next((i for i, turn in enumerate(turns) if turn["role"] == "user"), None)
+    if first is None:
+        return [{"role": "user", "content": system}, *turns]
     content = SEPARATOR.join(text for text in (system, turns[first]["content"]) if text)
     return [*turns[:first], {**turns[first], "content": content}, *turns[first + 1 :]]

@@ -83,7 +83,7 @@ class Reply:
     def _last(self, text: str, logprobs: tuple[TokenLogprob, ...], step: Step) -> Delta:
         self.finished = True
         text += self._stops.push(self._detokenizer.flush()) + self._stops.flush()
-        parts = self._parser.push(text) + self._parser.flush()
+        parts = self._parser.push(text) + self._parser.flush(cut=step.finish != "stop")
         return Delta(
             **_fields(parts),
             finish_reason="length" if step.finish == "length" and not self._stops.found else "stop",

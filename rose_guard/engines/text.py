@@ -10,6 +10,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 REPLACEMENT = "\ufffd"
+MARK = "\ufdd0"
+"""Stands before a tag that is a control token, so that plain text that spells the tag is none. No text holds it."""
+
+
+def special_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Ids of the tokens that are no text, whether the tokenizer has a name for them or merely calls them special."""
+    added = tokenizer.added_tokens_decoder.items()
+    return frozenset(tokenizer.all_special_ids).union(token_id for token_id, token in added if token.special)
 
 
 class Detokenizer:
@@ -20,15 +28,15 @@ class Detokenizer:
     Args:
         tokenizer: what decodes.
         begun: tokens that come before, whose text is known already.
-        tags: special tokens that are shown; all others are no text.
+        tags: control tokens that are shown, each behind a :data:`MARK`; other special ones are no text.
     """
 
     def __init__(
         self, tokenizer: PreTrainedTokenizerBase, begun: Sequence[int] = (), tags: frozenset[int] = frozenset()
     ) -> None:
         self._tokenizer = tokenizer
-        self._hidden = frozenset(tokenizer.all_special_ids) - tags if tags else frozenset()
-        self._hides_all = not tags
+        self._hidden = special_ids(tokenizer) - tags if tags else frozenset()
+        self._tags = tags
         self._ids: list[int] = list(begun)
         self._context = 0  # where the tokens start that earlier text was decoded with
         self._shown = len(self._ids)  # where the tokens start that no text was given out for
@@ -42,7 +50,7 @@ class Detokenizer:
         if text.endswith(REPLACEMENT):
             return ""
         self._context, self._shown = self._shown, len(self._ids)
-        return text
+        return self._marked(text, token_id) if self._tags else text
 
     def flush(self) -> str:
         """What is held back, an unfinished character shown as U+FFFD."""
@@ -50,13 +58,20 @@ class Detokenizer:
         self._context = self._shown = len(self._ids)
         return text
 
+    def _marked(self, text: str, token_id: int) -> str:
+        text = text.replace(MARK, "")
+        if token_id not in self._tags:
+            return text
+        tag = self._decode([token_id])
+        return f"{text.removesuffix(tag)}{MARK}{tag}"
+
     def _new_text(self) -> str:
         """Text of the tokens not shown yet, decoded after those before them, since spaces depend on neighbours."""
         before = self._decode(self._ids[self._context : self._shown])
         return self._decode(self._ids[self._context :])[len(before) :]
 
     def _decode(self, ids: list[int]) -> str:
-        return str(self._tokenizer.decode(ids, skip_special_tokens=self._hides_all, clean_up_tokenization_spaces=False))
+        return str(self._tokenizer.decode(ids, skip_special_tokens=not self._tags, clean_up_tokenization_spaces=False))
 
 
 class StopStrings:

@@ -39,6 +39,7 @@ _CALL: Turn = {
         {"type": "function", "id": "abcdefgh1", "function": {"name": _NAME, "arguments": {_KEY: _VALUE}}},
     ],
 }
+_END_OF_RESULT = "</tool_response>"
 _RESULT: Turn = {"role": "tool", "name": _NAME, "tool_call_id": "abcdefgh1", "content": "ResultProbe"}
 
 
@@ -87,7 +88,10 @@ class ToolSupport:
 
     def turns(self, turns: Sequence[Turn]) -> list[Turn]:
         """A conversation as this template can show it: calls and results in words where it has no place for them."""
-        return list(turns) if self.native else [self._in_words(turn) for turn in turns]
+        if self.native:
+            return _numbered(turns)
+        shown = [self._in_words(turn) for turn in turns]
+        return shown if self.tool_role else _joined(shown, [turn["role"] == "tool" for turn in turns])
 
     def introduction(self, tools: Sequence[Tool]) -> str:
         """The tools in words, where the template has none for them; empty otherwise."""
@@ -105,7 +109,8 @@ class ToolSupport:
     def _in_words(self, turn: Turn) -> Turn:
         assert self.syntax is not None
         if turn["role"] == "tool" and not self.tool_role:
-            return {"role": "user", "content": f"<tool_response>\n{turn['content']}\n</tool_response>"}
+            said = turn["content"].replace(_END_OF_RESULT, "< /tool_response>")  # else a result could end itself
+            return {"role": "user", "content": f"<tool_response>\n{said}\n{_END_OF_RESULT}"}
         if "tool_calls" not in turn:
             return {key: value for key, value in turn.items() if key != "tool_call_id"}
         calls = [self.syntax.write_call(**call["function"]) for call in turn["tool_calls"]]
@@ -123,7 +128,7 @@ def _syntax(render: Render, asked: str, called: str) -> ToolSyntax | None:
     """How the template writes a call, where that is a JSON object of name and arguments between two fixed texts."""
     spoken = render([_USER, {"role": "assistant", "content": "AnswerProbe"}], [_TOOL], prompt=False) or ""
     head, found, end_of_turn = spoken.partition("AnswerProbe")
-    start = _common_start(called, asked if called.startswith(asked) else head)
+    start = max(common_start(called, asked), common_start(called, head))
     if not (found and called.endswith(end_of_turn)):
         return None
     written = called[start : len(called) - len(end_of_turn)]
@@ -141,7 +146,40 @@ def _syntax(render: Render, asked: str, called: str) -> ToolSyntax | None:
     return ToolSyntax(opening if opening.strip() else "", closing if closing.strip() else "", keys[0], keys[1])
 
 
-def _common_start(text: str, head: str) -> int:
+def _numbered(turns: Sequence[Turn]) -> list[Turn]:
+    """Calls and results with ids of our own: those that came are somebody's text that nobody judged.
+
+    Some templates show ids, and some refuse any that is not nine letters and digits.
+    """
+    ids: dict[str, str] = {}
+
+    def own(given: str) -> str:
+        return ids.setdefault(given, f"call{len(ids):05d}")
+
+    numbered: list[Turn] = []
+    for turn in turns:
+        shown = dict(turn)
+        if "tool_calls" in turn:
+            calls = turn["tool_calls"]
+            shown["tool_calls"] = [{**call, "id": own(call["id"])} if "id" in call else call for call in calls]
+        if "tool_call_id" in turn:
+            shown["tool_call_id"] = own(turn["tool_call_id"])
+        numbered.append(shown)
+    return numbered
+
+
+def _joined(turns: Sequence[Turn], are_results: Sequence[bool]) -> list[Turn]:
+    """Results that follow one another as one turn, since many templates want users and assistants to take turns."""
+    joined: list[Turn] = []
+    for place, turn in enumerate(turns):
+        if place and are_results[place] and are_results[place - 1]:
+            joined[-1] = {**joined[-1], "content": f"{joined[-1]['content']}\n{turn['content']}"}
+        else:
+            joined.append(turn)
+    return joined
+
+
+def common_start(text: str, head: str) -> int:
     """Where a text goes on behind what another begins with."""
     return next((i for i, (a, b) in enumerate(zip(text, head, strict=False)) if a != b), min(len(text), len(head)))
 

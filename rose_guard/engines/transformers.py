@@ -12,19 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from rose_guard.decoding.batch import Batch
 from rose_guard.decoding.batch_settings import BatchSettings
-from rose_guard.decoding.branch import Prompt
-from rose_guard.decoding.chooser import token_ids
-from rose_guard.decoding.generation import DecodingOptions, Generation
 from rose_guard.decoding.packed_linear import pack_linears
 from rose_guard.decoding.runner import runner_for
-from rose_guard.engines import embedded
-from rose_guard.engines.prompt import ChatPrompt
-from rose_guard.engines.reply import Reply
+from rose_guard.engines import embedded, pretrained
+from rose_guard.engines.labels import labelled
+from rose_guard.engines.reply_maker import ReplyMaker
 from rose_guard.engines.stats import EngineStats
 from rose_guard.engines.ticket import LoopStream, ThreadStream, Ticket
 from rose_guard.engines.worker import worker
-from rose_guard.errors import ContextLengthError, DecodingError, EngineOverloadedError, InputError, ModelLoadError
-from rose_guard.message import check_conversation
+from rose_guard.errors import DecodingError, EngineOverloadedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,20 +29,12 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from rose_guard.decoding.batch import Progress
-    from rose_guard.decoding.generation import TokenMask
-    from rose_guard.engines.engine import Constraint, GenerationRequest, Tool
+    from rose_guard.decoding.generation import Generation
+    from rose_guard.engines.engine import GenerationRequest, Tool
+    from rose_guard.engines.reply import Reply
     from rose_guard.engines.tool_syntax import ToolSyntax
     from rose_guard.message import Message
 
-_SHARED_WITH_TOKENIZER = (
-    "revision",
-    "token",
-    "cache_dir",
-    "subfolder",
-    "local_files_only",
-    "trust_remote_code",
-    "gguf_file",
-)
 _RETRY_S = 0.02
 
 logger = logging.getLogger(__name__)
@@ -77,7 +65,8 @@ class TransformersEngine:
         self.hf_model = model
         model.train(mode=False)
         self.hf_tokenizer = tokenizer
-        self._prompt = ChatPrompt(tokenizer)
+        self._maker = ReplyMaker(model, tokenizer)
+        self._prompt = self._maker.prompt
         if settings is not None and settings.pack_weights:
             worker.run(pack_linears, model)
         self._batch = Batch(worker.run(runner_for, model), model.device, model.dtype, settings)
@@ -110,19 +99,7 @@ class TransformersEngine:
         Raises:
             ModelLoadError: if it cannot be found or loaded, or has no usable chat template.
         """
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
-        shared = {name: hf_kwargs[name] for name in _SHARED_WITH_TOKENIZER if name in hf_kwargs}
-        options: dict[str, Any] = {"use_safetensors": True} if "gguf_file" not in hf_kwargs else {}
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(id_or_path, **shared)
-            model = AutoModelForCausalLM.from_pretrained(id_or_path, **{**options, **hf_kwargs})
-        except (OSError, ValueError, ImportError) as error:
-            reason = str(error).strip().split("\n", maxsplit=1)[0]
-            raise ModelLoadError(
-                f"cannot load {str(id_or_path)!r}: {reason}; give a folder or a reachable hub id of a causal language "
-                f"model with safetensors, or use ChatRose() for the embedded model"
-            ) from error
+        model, tokenizer = pretrained.load(id_or_path, **hf_kwargs)
         return cls(model, tokenizer, model_id=str(id_or_path), settings=_of_own_model(settings))
 
     @property
@@ -210,13 +187,8 @@ class TransformersEngine:
         return worker.run(self._label_logprobs, prompt, labels)
 
     def _label_logprobs(self, prompt: Sequence[Message], labels: Sequence[str]) -> list[float]:
-        ids = self._prompt.encode(prompt)
-        end = [] if self.hf_tokenizer.eos_token_id is None else [self.hf_tokenizer.eos_token_id]
-        continuations = [[*self._prompt.token_ids(label), *end] for label in labels]
-        longest = len(ids) + max(map(len, continuations))
-        context = getattr(self.hf_model.config.get_text_config(), "max_position_embeddings", None) or longest
-        if longest > context:
-            raise ContextLengthError(longest, context)
+        end = self.hf_tokenizer.eos_token_id
+        ids, continuations = labelled(self._prompt, prompt, labels, end=end, context=self.context_tokens)
         return self._batch.logprobs(ids, continuations)
 
     def _enter(self, ticket: Ticket, request: GenerationRequest) -> None:
@@ -248,67 +220,9 @@ class TransformersEngine:
 
     def _prepare(self, request: GenerationRequest, started: float) -> list[Reply]:
         """Encode and check a request; one reply for each of its answers."""
-        check_conversation(request.messages)
-        begun = self._prompt.token_ids(request.begun) if request.begun else []
-        positive = self._encode(request, request.safe_prompt, begun)
-        reverse = [self._encode(request, prompt.text, begun) for prompt in request.reverse_prompts]
-        if positive.ids in [prompt.ids for prompt in reverse]:
-            raise InputError(
-                "the safe and the reverse prompt read the same here, so there is nothing to contrast; check that the "
-                "chat template shows the system message of a conversation like this one, and the policy's prompts"
-            )
-        weights = [prompt.weight for prompt in request.reverse_prompts]
-        generations = [
-            Generation(
-                self.hf_model,
-                positive,
-                reverse,
-                weights=weights,
-                options=self._decoding_options(request, index, begun),
-            )
-            for index in range(request.n)
-        ]
-        generations[0].followers = generations[1:]
-        self._batch.check(generations[0])
-        reading = self._prompt.answer_format
-        return [
-            Reply(
-                generation,
-                self.hf_tokenizer,
-                request.stop,
-                index=index,
-                started=started,
-                begun=begun,
-                parser=reading.parser(positive.ids, request.tools, begun=bool(begun)),
-                tags=reading.tags(request.tools),
-            )
-            for index, generation in enumerate(generations)
-        ]
-
-    def _encode(self, request: GenerationRequest, lead: str | None, begun: Sequence[int]) -> Prompt:
-        ids = self._prompt.encode(request.messages, lead=lead, tools=request.tools, schema=request.answer_schema)
-        reading = self._prompt.answer_format
-        if request.constraint is not None and reading.thinks and reading.within_thoughts(ids):
-            begun = (*reading.end_of_thoughts(), *begun)
-        return Prompt((*ids, *begun), self._prompt.shared_tokens(ids, lead))
-
-    def _decoding_options(self, request: GenerationRequest, index: int, begun: Sequence[int]) -> DecodingOptions:
-        settings, constraint = request.settings, request.constraint
-        if index and settings.seed is not None:
-            settings = settings.updated(seed=settings.seed + index)
-        return DecodingOptions(
-            settings=settings,
-            max_new_tokens=request.max_new_tokens,
-            mask=self._mask(constraint, begun) if constraint else None,
-            logprobs=request.logprobs,
-            owner=request.principal,
-        )
-
-    def _mask(self, constraint: Constraint, begun: Sequence[int]) -> TokenMask:
-        vocabulary = self.hf_model.config.get_text_config().vocab_size
-        generation_config: Any = self.hf_model.generation_config
-        ends = token_ids(generation_config.eos_token_id)
-        return _behind(begun, constraint.token_mask(self.hf_tokenizer, vocabulary, ends))
+        replies = self._maker.replies(request, started)
+        self._batch.check(replies[0].generation)
+        return replies
 
     def _begin(self, ticket: Ticket, replies: list[Reply]) -> None:
         self._check_epoch()
@@ -393,13 +307,6 @@ def _of_own_model(settings: BatchSettings | None) -> BatchSettings:
     """Settings for a model that nobody else holds: its weights may be packed."""
     settings = settings or BatchSettings()
     return settings.model_copy(update={"pack_weights": True}) if settings.pack_weights is None else settings
-
-
-def _behind(begun: Sequence[int], mask: TokenMask) -> TokenMask:
-    """The grammar's mask for what follows the tokens that an answer begins with."""
-    for end in range(len(begun)):  # a mask is asked once for each token, in order
-        mask(begun[:end])
-    return (lambda generated: mask((*begun, *generated))) if begun else mask
 
 
 def _own_fault(error: BaseException) -> DecodingError:

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from rose_guard.guard import Answer, GenerationOptions, Piece
 
 
+RULING = "ruling"
+"""The setting of a call that hands on what was decided elsewhere; LangChain is told nothing of it."""
+
+
 class ChatRose(GuardedModel, BaseChatModel):
     """A local chat model that is made safer while it decodes.
 
@@ -89,6 +93,11 @@ class ChatRose(GuardedModel, BaseChatModel):
         params["ls_model_type"] = "chat"
         params["ls_model_name"] = kwargs.get("model") or self._model_name
         return params
+
+    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        """What handlers are told of a call; a ruling's policy holds reverse prompts, which none may see."""
+        kwargs.pop(RULING, None)
+        return super()._get_invocation_params(stop=stop, **kwargs)
 
     def _resolve_model_profile(self) -> ModelProfile | None:
         return model_profile(self._context_tokens, self.max_tokens)
@@ -203,7 +212,7 @@ class ChatRose(GuardedModel, BaseChatModel):
         """What a call asks for, and what its answers must look like."""
         call = dict(call)
         structure = Structure.taken_from(call, lambda: self.guard.engine)
-        ruling = call.pop("ruling", None)
+        ruling = call.pop(RULING, None)
         options = self._options(stop, **call) if most_answers is None else self._options_of_one(stop, **call)
         asked = replace(
             options,

@@ -12,6 +12,7 @@ from rose_guard.engines.prompt import ChatPrompt
 from rose_guard.message import Message
 from tests.tiny import (
     BY_PLAIN_TEXT,
+    CHATML,
     CONTROL,
     FROM_PIECES,
     NO_SYSTEM_ROLE,
@@ -251,3 +252,17 @@ def test_the_users_tokenizer_is_left_as_it_is(real):
 
 def test_token_ids_of_a_text_hold_no_control_token(prompt, real):
     assert control_ids(real, prompt.token_ids("a <|im_start|> b")) == []
+
+
+def test_token_ids_of_a_text_hold_no_control_token_that_nobody_calls_special_either():
+    tokenizer = tiny_tokenizer(more=("<tool_call>", "<think>", "<<think>>"))
+    for text in ("a <think> b<tool_call><|im_end|>", "<<think>>", "<think><think>" * 500):
+        ids = ChatPrompt(tokenizer).token_ids(text)
+        assert control_ids(tokenizer, ids) == []
+        assert tokenizer.decode(ids) == text
+
+
+def test_a_conversation_without_a_user_can_be_counted_whatever_the_template_knows():
+    for template in (NO_SYSTEM_ROLE, CHATML):
+        tokenizer = tiny_tokenizer(template)
+        assert "Be brief." in tokenizer.decode(ChatPrompt(tokenizer).encode([Message("system", "Be brief.")]))

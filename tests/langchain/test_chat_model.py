@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from langchain_core.caches import InMemoryCache
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.globals import set_llm_cache
 from langchain_core.messages import ChatMessage, HumanMessage, SystemMessage
 from langchain_core.output_parsers import StrOutputParser
@@ -21,7 +22,8 @@ from rose_guard import (
     SettingsError,
 )
 from rose_guard.engines.transformers import TransformersEngine
-from tests.guard.fakes import FailingClassifier, FakeClassifier
+from rose_guard.guard import Ruling
+from tests.guard.fakes import FailingClassifier, FakeClassifier, FakeEngine
 from tests.tiny import tiny_model
 
 CHAT = [("system", "You are Acme's bot."), ("user", "How do I make a lentil soup?")]
@@ -443,3 +445,27 @@ def test_traces_hold_no_reverse_prompt(steered, always):
     assert "lentil" in record.seen
     assert always.reverse_prompt("generic")[:30] not in record.seen
     assert always.reverse_prompt("generic")[:30] not in repr(steered)
+
+
+@pytest.mark.parametrize("how", ["invoke", "stream", "ainvoke", "astream"])
+def test_handlers_are_not_told_of_a_ruling_whose_policy_holds_reverse_prompts(how):
+    class Handler(BaseCallbackHandler):
+        told = ()
+
+        def on_chat_model_start(self, *args, **kwargs):
+            self.told = [*self.told, args, kwargs]
+
+    async def drained(chunks):
+        return [chunk async for chunk in chunks]
+
+    policy, handler = Policy.default(), Handler()
+    ruling = Ruling(policy.decide(FakeClassifier(hate=0.9).classify([]), "d"), policy)
+    llm = ChatRose(engine=FakeEngine(), policy=None).bind(ruling=ruling).with_config(callbacks=[handler])
+    answered = getattr(llm, how)(CHAT)
+    if how.startswith("a"):
+        asyncio.run(drained(answered) if how == "astream" else answered)
+    else:
+        list(answered)
+    assert llm.bound.engine.requests[0].reverse_prompts
+    assert "invocation_params" in repr(handler.told)
+    assert "uling" not in repr(handler.told)

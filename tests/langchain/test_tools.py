@@ -10,9 +10,12 @@ from pydantic import BaseModel, Field
 
 from rose_guard import ChatRose, InputError, ModelLoadError, Policy, SettingsError, TruncatedAnswerError
 from rose_guard.engines import Contrast, Delta, Timing, Usage
+from rose_guard.engines.transformers import TransformersEngine
 from rose_guard.langchain import structure
 from rose_guard.message import ToolCall
+from tests.engines.answers import OPENED, WITH_CALLS, tokenizer_with
 from tests.guard.fakes import FakeClassifier, FakeEngine
+from tests.tiny import tiny_model
 
 ASK = "What is the weather in Paris?"
 
@@ -112,6 +115,21 @@ async def test_however_it_is_asked_the_message_is_the_same():
         assert message.additional_kwargs == {"reasoning_content": "hm"}
         assert message.response_metadata["finish_reason"] == "tool_calls"
         assert len({call["id"] for call in message.tool_calls}) == 2
+
+
+@pytest.mark.parametrize("stop", [None, ["<"], ["e"]])
+@pytest.mark.parametrize("template", [OPENED, WITH_CALLS], ids=["thoughts", "calls"])
+@pytest.mark.parametrize("tags", ["added", "special"])
+async def test_what_a_random_model_makes_of_tags_is_the_same_however_it_is_asked(always, tags, template, stop):
+    tokenizer = tokenizer_with(template, tags)
+    model = tiny_model(len(tokenizer), context=4096)
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    engine, often = TransformersEngine(model, tokenizer), dict.fromkeys(range(259, len(tokenizer)), 6.0)
+    llm = ChatRose(engine=engine, policy=always, max_tokens=40, logit_bias=often, temperature=1.5)
+    for seed in range(3):
+        bound = llm.bind_tools([get_weather], on_length="return")
+        first, *others = [told(message) async for message in asked_in_all_ways(bound, ASK, seed=seed, stop=stop)]
+        assert others == [first] * len(others)
 
 
 def test_thoughts_are_a_block_of_their_own():
