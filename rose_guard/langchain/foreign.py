@@ -1,6 +1,5 @@
 """GuardedChatModel: any LangChain chat model behind the guard, also one that cannot be steered."""
 
-# ruff: noqa: TC001, TC002, TC003 - pydantic reads the annotations when the class is made
 from __future__ import annotations
 
 import asyncio
@@ -11,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from langchain_core.caches import BaseCache
-from langchain_core.language_models.chat_models import BaseChatModel
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableBinding
 from pydantic import Field, InstanceOf, model_validator
 
@@ -21,10 +19,10 @@ from rose_guard.audit.trail import AuditTrail
 from rose_guard.engines.worker import worker
 from rose_guard.errors import SettingsError
 from rose_guard.guard import GenerationOptions, Guard
-from rose_guard.langchain.chat_model import ChatRose
+from rose_guard.langchain.chat_model import RULING, ChatRose
 from rose_guard.langchain.foreign_blocks import judged
 from rose_guard.langchain.foreign_call import ForeignCall, tools_for_local
-from rose_guard.langchain.foreign_engine import ForeignEngine
+from rose_guard.langchain.foreign_engine import ForeignEngine, name_of
 from rose_guard.langchain.foreign_structure import with_structure
 from rose_guard.langchain.guarded_model import CONFIG
 from rose_guard.langchain.loading import DEFAULT, answer_classifier_for, classifier_for, loaded_policy, policy_now
@@ -41,9 +39,10 @@ if TYPE_CHECKING:
     from langchain_core.language_models import LanguageModelInput, ModelProfile
     from langchain_core.language_models.base import LangSmithParams
     from langchain_core.messages import AIMessage, BaseMessage
+    from langchain_core.outputs import ChatGenerationChunk, ChatResult
     from langchain_core.runnables import Runnable
 
-RULING = "ruling"
+_NO_CACHE = "cache: a cached answer is given without judging anything; leave it out"
 _SINGLE = {"n": (None, 1), "logprobs": (None, False), "top_logprobs": (None, 0)}
 
 
@@ -107,18 +106,21 @@ class GuardedChatModel(BaseChatModel):
         if (now := policy_now(self.policy)) is not None and now.unsteerable == "route" and self.local is None:
             raise SettingsError("the policy says `unsteerable: route`, but to where? pass local=ChatRose(…)")
         if self.cache is not False:
-            raise SettingsError("cache: a cached answer is given without judging anything; leave it out")
+            raise SettingsError(_NO_CACHE)
         _check_single({}, self.model)
-        if self.output_version is None:
-            self.output_version = self.model.output_version
+        self.output_version = self.output_version or self.model.output_version
         return self
 
     @property
     def _policy(self) -> Policy | LivePolicy:
-        policy = loaded_policy(self.policy)
-        if policy is None:
+        if (policy := loaded_policy(self.policy)) is None:
             raise SettingsError("policy=None guards nothing; call the model itself, or give a policy")
         return policy
+
+    @property
+    def model_name(self) -> str:
+        """The inner model's name, by which agents choose how to ask for structure."""
+        return name_of(self.model)
 
     @property
     def _llm_type(self) -> str:
@@ -139,12 +141,17 @@ class GuardedChatModel(BaseChatModel):
         }
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        kwargs.pop(RULING, None)
         return self.model._get_ls_params(stop=stop, **kwargs)  # noqa: SLF001 - costs are those of the inner model
 
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
         """What tracing is told of a call; a ruling's policy holds reverse prompts, which no trace may."""
         kwargs.pop(RULING, None)
         return super()._get_invocation_params(stop=stop, **kwargs)
+
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        """Refused: LangChain asks for it before it looks into a cache, such as one that was given later."""
+        raise SettingsError(_NO_CACHE)
 
     def _resolve_model_profile(self) -> ModelProfile | None:
         return self.model.profile
@@ -179,16 +186,14 @@ class GuardedChatModel(BaseChatModel):
             NotImplementedError: if the inner model has no structured output.
             SettingsError: if it asks in a way that cannot be carried over.
         """
-        return with_structure(
-            self.model.with_structured_output(schema, **kwargs), self._bound_as, include_raw=include_raw
-        )
+        structured = self.model.with_structured_output(schema, **kwargs)
+        return with_structure(structured, self._bound_as, include_raw=include_raw)
 
     def _bound_as(self, binding: Any) -> Runnable[LanguageModelInput, AIMessage]:
         """This model with the settings that the inner one was bound to."""
         if not isinstance(binding, RunnableBinding) or not isinstance(binding.bound, BaseChatModel):
-            raise SettingsError(
-                f"{type(self.model).__name__} binds in a way that cannot be carried over; bind its settings by bind()"
-            )
+            kind = type(self.model).__name__
+            raise SettingsError(f"{kind} binds in a way that cannot be carried over; bind its settings by bind()")
         guarded = self if binding.bound is self.model else self.model_copy(update={"model": binding.bound})
         return guarded.bind(**binding.kwargs)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,8 +15,10 @@ from rose_guard.errors import DecodingError, InputError
 from rose_guard.langchain.foreign_blocks import (
     THOUGHT,
     blocks,
+    is_one_word,
     kept_beside,
     kept_content,
+    kept_metadata,
     said,
     spells_calls,
     strings,
@@ -123,7 +126,7 @@ class ForeignAnswer:
     def _note(self, generation: ChatGenerationChunk, message: AIMessageChunk) -> None:
         told = {**(generation.generation_info or {}), **message.response_metadata}
         self._begun = True
-        self.metadata |= {key: value for key, value in told.items() if value is not None and key != "logprobs"}
+        self.metadata |= kept_metadata({key: value for key, value in told.items() if value is not None})
         self.id = message.id or self.id
         if message.usage_metadata is not None:
             self.usage = add_usage(self.usage, message.usage_metadata)
@@ -148,6 +151,7 @@ class ForeignAnswer:
     ) -> ForeignDelta:
         whole = chunks[0] + list(chunks[1:]) if chunks else AIMessageChunk(content="")
         told, (calls, broken) = said(whole), _calls(whole)
+        beside = (*_beside_calls(whole, calls), *beside)
         spoken = "".join([told.text, told.thoughts, broken, *(call.text for call in calls)])
         delta = ForeignDelta(
             told.text,
@@ -211,3 +215,10 @@ def _calls(message: AIMessageChunk) -> tuple[tuple[ToolCall, ...], str]:
         except InputError:
             broken.append(f"{name} {arguments}")
     return tuple(calls), "\n".join(broken)
+
+
+def _beside_calls(message: AIMessageChunk, calls: Sequence[ToolCall]) -> Iterator[str]:
+    """What chunks show of calls, but no call says: ids that are texts, and values of keys that come again."""
+    yield from (call["id"] for call in message.tool_call_chunks if call["id"] and not is_one_word(call["id"]))
+    for call in calls:
+        yield from strings(json.loads(call.arguments, object_pairs_hook=list))

@@ -7,6 +7,7 @@ thoughts) goes back to its provider as it came.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from rose_guard.langchain.messages import from_langchain
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from langchain_core.messages import BaseMessage
+    from langchain_core.messages import AIMessageChunk, BaseMessage
 
     from rose_guard.message import Message
 
@@ -30,12 +31,17 @@ _CALLS = (
     *("tool_use", "input_json_delta", "tool_call", "tool_call_chunk", "invalid_tool_call"),
     *("function_call", "custom_tool_call"),
 )
-_KEPT_OF_TEXTS = ("type", "text", "refusal", "id", "index")
+_KEPT_OF_TEXTS = ("type", "id", "index")
+_WRITTEN = ("input", "args", "arguments")
+"""Where a block holds what the model wrote as JSON: keys are words too there, and nothing is opaque."""
 _SIGNATURES = "__gemini_function_call_thought_signatures__"
 _OPAQUE = ("type", "id", "index", "call_id", "status", "signature", "encrypted_content", "data", _SIGNATURES)
 _KEPT_BESIDE = (THOUGHT, "refusal", "parsed", _SIGNATURES)
 """Of ``additional_kwargs``: the first two are scored, ``parsed`` is what a client library made of the scored text."""
 _UNREADABLE_BESIDE = ("function_call", "audio")
+_UNTOLD = ("logprobs", "logprobs_result")
+_NAMES = ("model_name", "model")
+_NAME = re.compile(r"[!-~]{0,256}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +88,9 @@ def unreadable(message: AIMessage) -> str | None:
     return None
 
 
-def spells_calls(message: AIMessage) -> bool:
+def spells_calls(chunk: AIMessageChunk) -> bool:
     """Whether any part of a tool call is in it."""
-    return bool(
-        message.tool_calls
-        or message.invalid_tool_calls
-        or getattr(message, "tool_call_chunks", None)
-        or any(block.get("type") in _CALLS for block in blocks(message.content))
-    )
+    return bool(chunk.tool_call_chunks) or any(block.get("type") in _CALLS for block in blocks(chunk.content))
 
 
 def kept_content(content: str | list[Any]) -> str | list[Any]:
@@ -97,7 +98,7 @@ def kept_content(content: str | list[Any]) -> str | list[Any]:
     if isinstance(content, str):
         return content
     return [
-        {key: value for key, value in block.items() if key in _KEPT_OF_TEXTS}
+        {key: value for key, value in block.items() if key in (*_KEPT_OF_TEXTS, _TEXTS[block["type"]])}
         if isinstance(block, dict) and block.get("type") in _TEXTS
         else block
         for block in content
@@ -107,6 +108,12 @@ def kept_content(content: str | list[Any]) -> str | list[Any]:
 def kept_beside(additional_kwargs: dict[str, Any]) -> dict[str, Any]:
     """``additional_kwargs`` without what nobody scores."""
     return {key: value for key, value in additional_kwargs.items() if key in _KEPT_BESIDE and value is not None}
+
+
+def kept_metadata(told: dict[str, Any]) -> dict[str, Any]:
+    """What was told of an answer, without what nobody scores, such as passages of the web: names and numbers alone."""
+    named = {key: told[key] for key in _NAMES if isinstance(told.get(key), str)}
+    return {**_without_text({key: value for key, value in told.items() if key not in _UNTOLD}), **named}
 
 
 def judged(messages: Sequence[BaseMessage]) -> tuple[Message, ...]:
@@ -124,17 +131,29 @@ def blocks(content: str | list[Any]) -> Iterator[dict[str, Any]]:
         yield {"type": "text", "text": part} if isinstance(part, str) else part
 
 
-def strings(value: Any) -> Iterator[str]:
-    """Every string in a block that a reader could read."""
+def strings(value: Any, *, written: bool = False) -> Iterator[str]:
+    """Every string in a block that a reader could read.
+
+    Args:
+        value: the block, or a part of it.
+        written: whether the model wrote all of it, keys included.
+    """
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
         for key, inner in value.items():
-            if key not in _OPAQUE:
-                yield from strings(inner)
+            if written:
+                yield str(key)
+            if written or not _is_opaque(key, inner):
+                yield from strings(inner, written=written or key in _WRITTEN)
     elif isinstance(value, list | tuple):
         for inner in value:
-            yield from strings(inner)
+            yield from strings(inner, written=written)
+
+
+def is_one_word(text: str) -> bool:
+    """Whether nothing in it parts words, as in an id or a signature."""
+    return not any(character.isspace() for character in text)
 
 
 def unspoken(said_in_blocks: Sequence[str], spoken: str) -> list[str]:
@@ -155,5 +174,24 @@ def _in_words(message: AIMessage) -> AIMessage:
     return message.model_copy(update={"content": "\n".join(word for word in words if word)})
 
 
-def _more_beside(message: AIMessage) -> list[Any]:
-    return [value for key, value in message.additional_kwargs.items() if key not in (THOUGHT, "refusal", *_OPAQUE)]
+def _more_beside(message: AIMessage) -> dict[str, Any]:
+    return {key: value for key, value in message.additional_kwargs.items() if key not in (THOUGHT, "refusal")}
+
+
+def _is_opaque(key: str, value: Any) -> bool:
+    return key in _OPAQUE and all(is_one_word(string) for string in strings(value))
+
+
+def _without_text(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_text(inner) for key, inner in value.items() if _is_told(key) and _is_told(inner)}
+    if isinstance(value, list | tuple):
+        return [_without_text(inner) for inner in value if _is_told(inner)]
+    return value
+
+
+def _is_told(value: Any) -> bool:
+    """Whether it is no text, as far as can be seen from outside."""
+    if isinstance(value, str):
+        return _NAME.fullmatch(value) is not None
+    return isinstance(value, int | float | dict | list | tuple | None)

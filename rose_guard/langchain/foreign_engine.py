@@ -33,7 +33,8 @@ class ForeignEngine:
     It is run through the methods that LangChain has models implement (``_stream``, ``_generate`` and their async
     forms), below those that tell callbacks. So no handler, the model's own included, no stream and no tracer
     hears what was not released; what the model runs in its turn inherits no handler either (see :func:`unheard`). Only
-    instrumentation of a provider's client, and a handler that such a run is given by name, still do.
+    instrumentation of a provider's client, a handler that such a run is given by name, and another tracer than
+    LangSmith's that the environment turns on, still do.
 
     Args:
         model: what answers.

@@ -18,9 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from rose_guard import __version__
 from rose_guard.audit.trail import AuditTrail
-from rose_guard.decoding.settings import RoseSettings
 from rose_guard.engines.embedded import CONTEXT_TOKENS as EMBEDDED_CONTEXT_TOKENS
 from rose_guard.engines.embedded import MODEL_ID as EMBEDDED_MODEL_ID
 from rose_guard.engines.engine import Engine
@@ -28,6 +26,7 @@ from rose_guard.engines.worker import worker
 from rose_guard.errors import SettingsError
 from rose_guard.guard import GenerationOptions, Guard
 from rose_guard.langchain.cache import CacheBehindGuard, behind_guard
+from rose_guard.langchain.call_settings import generation_options, identifying
 from rose_guard.langchain.loading import (
     DEFAULT,
     answer_classifier_for,
@@ -51,18 +50,6 @@ if TYPE_CHECKING:
 
 CONFIG = ConfigDict(arbitrary_types_allowed=True, extra="forbid", populate_by_name=True, protected_namespaces=())
 """A misspelled argument is an error; models repeat this, since LangChain's base classes would ignore it."""
-_SAMPLING = (
-    "temperature",
-    "top_k",
-    "top_p",
-    "min_p",
-    "repetition_penalty",
-    "presence_penalty",
-    "frequency_penalty",
-    "seed",
-)
-_DECODING = ("beta", "normalised", "logit_bias")
-_ANSWER = ("max_tokens", "n", "logprobs", "top_logprobs", "language", "expose")
 
 
 class GuardedModel(BaseModel):
@@ -284,34 +271,11 @@ class GuardedModel(BaseModel):
         """This model's settings with those of one call over them.
 
         Raises:
-            SettingsError: if a call names a setting that there is not.
+            SettingsError: if a call names a setting that there is not, or another model.
         """
-        if isinstance(stop, str):
-            raise SettingsError("stop must be a list of texts; a text by itself would end the answer at each letter")
-        call.pop("stream", None)  # LangChain's own, which it has acted on by now
         if (model := call.pop("model", None)) not in (None, self._model_name):
             raise SettingsError(f"model = {model!r}: this is {self._model_name!r}, and a call cannot load another")
-        sampling = {name: call.pop(name, getattr(self, name)) for name in _SAMPLING}
-        fixed = {name: getattr(self, name) for name in _DECODING}
-        n, logprobs = call.pop("n", self.n), call.pop("logprobs", self.logprobs)
-        top_logprobs = call.pop("top_logprobs", self.top_logprobs)
-        max_new_tokens = call.pop("max_new_tokens", call.pop("max_tokens", self.max_tokens))
-        if call:
-            raise SettingsError(
-                f"unknown call settings {', '.join(sorted(call))}; a call may set {', '.join(_SAMPLING)}, "
-                f"max_tokens, stop, n, logprobs and top_logprobs"
-            )
-        return GenerationOptions(
-            settings=RoseSettings(**fixed, **sampling),
-            max_new_tokens=max_new_tokens,
-            stop=tuple(stop if stop is not None else self.stop or ()),
-            n=n,
-            logprobs=top_logprobs if logprobs else None,
-            principal=self.principal,
-            thread=self.thread,
-            tenant=self.tenant,
-            language=self.language,
-        )
+        return generation_options(self, stop, call)
 
     def _options_of_one(self, stop: list[str] | None, **call: Any) -> GenerationOptions:
         """As :meth:`_options`, for a stream, which holds one answer.
@@ -325,18 +289,8 @@ class GuardedModel(BaseModel):
         return options
 
     def _parameters(self) -> dict[str, Any]:
-        """Everything that changes an answer; LangChain's cache keys on it. Loads nothing."""
-        policy = policy_now(loaded_policy(self.policy))
-        return {
-            "model_name": self._model_name,
-            "policy_digest": policy.digest if policy else None,
-            "tenant": self.tenant,
-            "classifier": self.classifier.name if self.classifier else f"that of rose_guard {__version__}",
-            "answer_classifier": self.answer_classifier.name if self.answer_classifier else None,
-            **{name: getattr(self, name) for name in (*_SAMPLING, *_DECODING, *_ANSWER)},
-            # LangChain puts the call's stop strings under "stop", over what stands there.
-            "default_stop": self.stop,
-        }
+        """Everything that changes an answer, as tracing and LangChain's caches tell models apart. Loads nothing."""
+        return {"model_name": self._model_name, **identifying(self, policy_now(loaded_policy(self.policy)))}
 
     @property
     def _model_name(self) -> str:

@@ -41,6 +41,8 @@ def rose_metadata(decision: Decision, last: Piece | None, *, debug: bool) -> dic
     }
     if last is not None and last.verdict is not None:
         summary["output"] = asdict(last.verdict)
+    if last is not None and last.cached:
+        summary["cached"] = True
     return {**summary, **_debug_metadata(decision, last)} if debug else summary
 
 

@@ -249,7 +249,7 @@ def test_points_hold_the_summarys_figures():
 
 
 def test_curves_are_drawn_alike_every_time_and_load_nothing():
-    *_, summary = run(arms=("plain", "$rose$@alpha=0.3", "$rose$@alpha=0.7", "_x"))
+    *_, summary = run(arms=("plain", r"$\frac$@alpha=0.3", r"$\frac$@alpha=0.7", "_x"))
     first, second = draw(points(summary)), draw(points(summary))
     assert first == second
     assert first.png.startswith(b"\x89PNG")
