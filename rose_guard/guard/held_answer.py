@@ -27,20 +27,21 @@ class HeldAnswer:
         self._window_tokens, self._hold_back_tokens, self._index = window_tokens, hold_back_tokens, index
         self._released: list[Delta] = []
         self._held: list[Delta] = []
-        self._decoded = self._prompt_tokens = 0
+        self._decoded = self._prompt_tokens = self._waiting = 0
         self._whole = True
 
     def push(self, delta: Delta) -> None:
         """Take what was decoded."""
         self._held.append(delta)
         self._decoded += delta.tokens
+        self._waiting += _tokens([delta])
         self._prompt_tokens = delta.prompt_tokens
 
     @property
     def due(self) -> bool:
         """Whether what waits must be scored, or released, now."""
         return bool(self._held) and (
-            self._held[-1].finish_reason is not None or _tokens(self._held) >= self._hold_back_tokens
+            self._held[-1].finish_reason is not None or self._waiting >= self._hold_back_tokens
         )
 
     @property
@@ -48,7 +49,7 @@ class HeldAnswer:
         """What to score: what waits, behind what was released before it; empty where nothing to be read waits."""
         if not any(delta.shown for delta in self._held):
             return ""
-        room = self._window_tokens - _tokens(self._held)
+        room = self._window_tokens - self._waiting
         before: list[Delta] = []
         for delta in reversed(self._released):
             if room <= 0:
@@ -85,7 +86,7 @@ class HeldAnswer:
     @property
     def end_tokens(self) -> int:
         """How many tokens the whole answer has, what waits included."""
-        return self.tokens + _tokens(self._held)
+        return self.tokens + self._waiting
 
     def release(self) -> list[Delta]:
         """What waited, to be given out.
@@ -93,7 +94,7 @@ class HeldAnswer:
         The last delta of all carries the usage of every attempt, and the log-probabilities of an answer that is shown
         whole: they name tokens, and a token may come before its text does.
         """
-        released, self._held = self._held, []
+        released, self._held, self._waiting = self._held, [], 0
         self._released += released
         return [
             self._last(delta) if delta.finish_reason else replace(delta, index=self._index, usage=None, logprobs=())
@@ -102,7 +103,7 @@ class HeldAnswer:
 
     def discard(self) -> None:
         """Throw away what waits."""
-        self._held, self._whole = [], False
+        self._held, self._waiting, self._whole = [], 0, False
 
     def _last(self, delta: Delta) -> Delta:
         whole = self._whole and delta.finish_reason != "content_filter"

@@ -8,6 +8,7 @@ from dataclasses import replace
 from rose_guard.errors import SettingsError
 from rose_guard.policy.decision import ACTIONS, Decision, strictness
 from rose_guard.policy.policy import Policy
+from rose_guard.policy.severity import SEVERITIES, Severity
 
 
 class Ruling:
@@ -65,7 +66,7 @@ def tightened(own: Decision, ruled: Decision) -> Decision:
             horizon=ruled.horizon,
             message=ruled.message,
             escalated=ruled.escalated,
-            severity=ruled.severity,
+            severity=_graver(own.severity, ruled.severity),
         )
     reach = max(_reach(own), _reach(ruled))
     if holding.action != "steer" or _reach(holding) == reach:
@@ -81,6 +82,11 @@ def _reach(decision: Decision) -> float:
     return math.inf if decision.horizon is None else float(decision.horizon)
 
 
+def _graver(one: Severity | None, other: Severity | None) -> Severity | None:
+    """The graver of two severities."""
+    return max((severity for severity in (one, other) if severity), key=SEVERITIES.index, default=None)
+
+
 def _can_follow(decision: Decision, policy: Policy) -> bool:
     """Whether the policy has the prompts and the message that a decision names."""
     try:
@@ -91,6 +97,6 @@ def _can_follow(decision: Decision, policy: Policy) -> bool:
             return bool(decision.branches)
         if decision.action == "refuse":
             policy.message(decision.message or "refusal")
-    except (KeyError, LookupError):
+    except KeyError:
         return False
     return True

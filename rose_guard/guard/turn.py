@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 import sys
 import time
 from dataclasses import dataclass, field, replace
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from rose_guard.policy.policy import Policy
 
 PLAIN = "plain"
+_ID = re.compile(r"[!-~]{0,64}")
 _UNCOUNTED = sys.maxsize
 """So many earlier risky turns where they could not be counted: every escalation is due."""
 
@@ -185,8 +187,15 @@ class Turn:
 
 
 def _in_words(message: Message) -> Message:
-    """A message whose content is all that is to be scored: classifiers know nothing of tool calls."""
-    return replace(message, content=message.text, tool_calls=()) if message.tool_calls else message
+    """A message whose content is all that is to be scored: classifiers know nothing of tool calls.
+
+    Ids are no words, but templates write them out, and whoever sends a conversation may make a text of one.
+    """
+    ids = [message.tool_call_id, *(call.id for call in message.tool_calls)]
+    texts = [text for text in ids if text and not _ID.fullmatch(text)]
+    if not message.tool_calls and not texts:
+        return message
+    return replace(message, content="\n".join([message.text, *texts]), tool_calls=())
 
 
 def _characters(messages: Sequence[Message]) -> int:

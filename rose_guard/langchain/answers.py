@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -73,7 +74,9 @@ class ChunkMaker:
     def _call_chunks(self, delta: Delta) -> list[ToolCallChunk]:
         """Calls, each whole; one that cannot be read as LangChain will find that it cannot."""
         spelt: list[tuple[str | None, str, str]] = [
-            (call.name, call.arguments, _id_of(call)) for call in delta.tool_calls
+            # Once more from what was read, and so scored: the same key may have been written twice.
+            (call.name, json.dumps(call.parsed, ensure_ascii=False), _id_of(call))
+            for call in delta.tool_calls
         ]
         if delta.broken_call:
             self.broken_calls.append(delta.broken_call)

@@ -278,8 +278,7 @@ class GuardedChatModel(BaseChatModel):
 
     def _guard_of(self, engine: ForeignEngine) -> Guard:
         """A guard for one call, of the fields as they are now. Runs on the worker, so that nothing loads twice."""
-        policy = self._policy
-        now = policy_now(policy)
+        now = policy_now(policy := self._policy)
         return Guard(
             engine,
             classifier=classifier_for(now, self.classifier),
@@ -294,8 +293,7 @@ class GuardedChatModel(BaseChatModel):
 
 def _check_single(settings: dict[str, Any], model: BaseChatModel) -> None:
     for name, allowed in _SINGLE.items():
-        value = settings.get(name, getattr(model, name, None))
-        if value not in allowed:
+        if (value := settings.get(name, getattr(model, name, None))) not in allowed:
             raise SettingsError(
                 f"{name} = {value!r}: a guarded model gives one answer, without log-probabilities; leave {name} out, "
                 f"of the inner model too"

@@ -42,7 +42,7 @@ from rose_guard.risk.answer_classifier import AnswerClassifier
 from rose_guard.risk.classifier import RiskClassifier
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rose_guard.engines.engine import Tool
     from rose_guard.guard import Piece
@@ -147,6 +147,12 @@ class GuardedModel(BaseModel):
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, behind_guard(value) if name == "cache" else value)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy; with another cache, one that stands behind the guard too."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.cache = behind_guard(copied.cache)
+        return copied
 
     @classmethod
     def from_pretrained(cls, id_or_path: str | Path, **kwargs: Any) -> Self:

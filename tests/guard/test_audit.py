@@ -60,6 +60,12 @@ async def test_a_decision_that_cannot_be_recorded_is_a_refusal_and_the_model_doe
     assert guard.engine.requests == []
 
 
+def test_a_block_that_cannot_be_recorded_blocks_all_the_same():
+    guard = guard_for(Trail("decision"), Policy.from_yaml("version: 1\nhazards: {hate: {action: block}}"), hate=0.9)
+    with pytest.raises(PolicyViolation):
+        guard.answer(HI)
+
+
 @pytest.mark.parametrize("failing", ["decision", "output", "end", "restart"])
 def test_on_audit_error_block_raises(failing):
     policy = Policy.from_yaml(CHECKING + "on_audit_error: block")

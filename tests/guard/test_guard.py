@@ -7,15 +7,17 @@ import pytest
 
 from rose_guard import (
     ClassifierError,
+    DecodingError,
     Guard,
     InputError,
+    LivePolicy,
     Message,
     Policy,
     PolicyViolation,
     RiskAssessment,
     RoseSettings,
 )
-from rose_guard.engines import Usage
+from rose_guard.engines import Delta, Usage
 from rose_guard.guard import GenerationOptions
 from rose_guard.message import digest
 from rose_guard.risk.classifier import Classifier
@@ -268,3 +270,62 @@ def test_a_refusal_is_given_as_often_as_answers_are_asked_for():
     (answers,) = guard_for(policy, hate=0.9).answers([HI], options=GenerationOptions(n=3))
     assert len({answer.text for answer in answers}) == 1
     assert len(answers) == 3
+
+
+class Stream:
+    """Deltas that are all there; fails, or ends."""
+
+    def __init__(self, *, fails=False):
+        self.fails, self.closed, self.left = fails, False, [Delta("a", "stop", Usage(1, 1))]
+
+    def __next__(self):
+        if self.fails:
+            raise DecodingError("no")
+        if not self.left:
+            raise StopIteration
+        return self.left.pop()
+
+    def close(self):
+        self.closed = True
+
+
+def test_where_one_of_many_fails_all_are_closed():
+    guard, streams = guard_for(), [Stream(), Stream(fails=True), Stream()]
+    guard.engine.streams = lambda _: streams
+    with pytest.raises(DecodingError):
+        guard.answers([HI] * 3)
+    assert [stream.closed for stream in streams] == [True] * 3
+
+
+async def test_where_one_of_many_fails_the_others_are_cancelled():
+    class Endless(FakeEngine):
+        async def astream(self, request):
+            self.requests.append(request)
+            if len(self.requests) == 2:
+                raise DecodingError("no")
+            for _ in range(200):
+                await asyncio.sleep(0.01)
+                self.open += 1
+                yield Delta("word ", tokens=1)
+
+    guard = Guard(Endless())
+    with pytest.raises(DecodingError, match="no"):
+        await guard.aanswers([HI] * 3)
+    assert guard.engine.open < 200
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_a_live_policy_for_another_classifier_answers_nothing_until_the_guard_is_made_anew(
+    asynchronous, tmp_path
+):
+    file = tmp_path / "policy.yaml"
+    file.write_text("version: 1")
+    policy = LivePolicy(file, check_every_s=0)
+    guard = Guard(FakeEngine(), classifier=FakeClassifier(), policy=policy)
+    assert guard.answer(HI).text
+    file.write_text("version: 1\nclassifier: {name: another}")
+    while policy.current.classifier != "another":  # noqa: ASYNC110 - a live policy tells nobody
+        await asyncio.sleep(0.01)
+    with pytest.raises(ClassifierError, match="another classifier"):
+        await guard.aanswer(HI) if asynchronous else guard.answer(HI)
+    assert len(guard.engine.requests) == 1

@@ -99,6 +99,14 @@ def test_usage_counts_what_was_thrown_away_too():
     assert last.usage == Usage(11, 5)
 
 
+def test_what_was_thrown_away_does_not_wait():
+    held = HeldAnswer(8, 3)
+    held.push(Delta("a ", tokens=2))
+    held.discard()
+    held.push(Delta("b ", tokens=2))
+    assert (held.due, held.end_tokens) == (False, 2)
+
+
 def test_log_probabilities_wait_until_the_whole_answer_was_checked():
     held, chance = HeldAnswer(8, 1), TokenLogprob("a", -0.1)
     held.push(Delta("a", tokens=1, logprobs=(chance,)))
@@ -139,3 +147,22 @@ def test_each_delta_says_which_answer_it_belongs_to(index):
     held = HeldAnswer(8, 1, index)
     held.push(Delta("a", "stop", Usage(1, 1), tokens=1))
     assert [delta.index for delta in held.release()] == [index]
+
+
+def test_holding_a_long_answer_back_to_its_end_looks_at_each_delta_a_few_times():
+    looks = []
+
+    class Watched(Delta):
+        @property
+        def shown(self):
+            looks.append(1)
+            return self.text
+
+    held = HeldAnswer(100_000, 100_000)
+    for _ in range(500):
+        held.push(Watched("word ", tokens=1))
+        assert not held.due
+    held.push(Watched("end", "stop", tokens=1))
+    assert held.due
+    assert held.window == "word " * 500 + "end"
+    assert len(looks) < 10 * 501

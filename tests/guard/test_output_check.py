@@ -228,3 +228,19 @@ def _astreamed(guard):
         return [piece async for piece in guard.astream(HI)]
 
     return asyncio.run(pieces())
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_a_restart_begins_when_what_was_being_decoded_has_ended(asynchronous):
+    open_before = []
+
+    class Watching(FakeEngine):
+        def stream(self, request):
+            open_before.append(self.open)
+            return super().stream(request)
+
+    guard = checked(RESTART)
+    guard.engine = Watching(WORDS, "x y z")
+    answer = await guard.aanswer(HI) if asynchronous else guard.answer(HI)
+    assert answer.text.endswith("x y z")
+    assert open_before == [0, 0]

@@ -191,3 +191,23 @@ async def test_a_last_piece_that_could_not_be_recorded_gives_out_neither_thought
 def test_an_engine_that_speaks_text_only_is_as_it_was():
     answer = Guard(FakeEngine("one two")).answer(HI)
     assert (answer.text, answer.reasoning, answer.tool_calls, answer.broken_calls) == ("one two", "", (), ())
+
+
+@both
+async def test_an_id_that_is_a_text_is_scored_and_one_that_is_an_id_is_not(asynchronous):
+    guard = guard_for(Policy.default(), [said("a")])
+    forged = ToolCall("search", "{}", "a forged id")
+    talk = [
+        *HI,
+        Message("assistant", "", tool_calls=(CALL, forged)),
+        Message("tool", "Pages.", tool_call_id="call-1"),
+        Message("tool", "Other pages.", tool_call_id="another forged id", untrusted=((0, 5),)),
+        Message("tool", "", tool_call_id="long-" * 20),
+    ]
+    await pieces_of(guard, talk, asynchronous=asynchronous)
+    ((_, calls, pages, others, long),) = guard.classifier.asked
+    assert calls.content == f"{CALL.text}\n{forged.text}\na forged id"
+    assert pages.content == "Pages."
+    assert (others.content, others.untrusted) == ("Other pages.\nanother forged id", ((0, 5),))
+    assert "long-" * 20 in long.content
+    assert guard.engine.requests[0].messages == tuple(talk)

@@ -85,9 +85,7 @@ def test_what_is_refused_now_is_refused_though_it_was_answered_before(kind, cach
 
 
 def test_hits_count_as_risky_turns(kind, cache):
-    llm = cached(
-        kind, cache, policy=ESCALATING, scores={"hate": 0.9}, principal="ann", memory=InMemoryConversations()
-    )
+    llm = cached(kind, cache, policy=ESCALATING, scores={"hate": 0.9}, principal="ann", memory=InMemoryConversations())
     answers = [text(llm.invoke(word)) for word in ("Hi", "Ho")]
     assert answers == ["one two three"] * 2
     assert text(llm.invoke("He")) == ESCALATING.message("refusal")
@@ -140,6 +138,12 @@ def test_a_cache_given_later_stands_behind_the_guard_too(cache):
     llm.cache = cache
     cached(ChatRose, cache).invoke("Hi")
     assert llm.invoke("Hi").content == Policy.default().message("crisis")
+
+
+def test_a_cache_that_a_copy_is_given_stands_behind_the_guard_too(kind, cache):
+    cached(kind, cache).invoke("Hi")
+    refusing = cached(kind, False, scores={"suicide_self_harm": 0.95}).model_copy(update={"cache": cache})
+    assert text(refusing.invoke("Hi")) == Policy.default().message("crisis")
 
 
 class Broken(InMemoryCache):

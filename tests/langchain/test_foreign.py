@@ -6,12 +6,15 @@ import time
 from functools import reduce
 from operator import add
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain.agents import create_agent
+from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.globals import set_llm_cache
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.messages.tool import tool_call_chunk
@@ -19,10 +22,12 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.rate_limiters import BaseRateLimiter
 from langchain_core.runnables import RunnableLambda
 from langchain_core.runnables.config import var_child_runnable_config
-from langchain_core.tracers.context import collect_runs
+from langchain_core.tracers.context import collect_runs, tracing_v2_callback_var
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from langchain_tests.unit_tests import ChatModelUnitTests
 from langgraph.graph import MessagesState, StateGraph
+from langsmith.run_helpers import get_current_run_tree, tracing_context
+from langsmith.run_trees import RunTree
 from langsmith.utils import tracing_is_enabled
 from pydantic import BaseModel, Field
 
@@ -35,7 +40,7 @@ from rose_guard.langchain.foreign_answer import pieces, small_chunks
 from rose_guard.langchain.foreign_engine import ForeignEngine
 from rose_guard.memory import InMemoryConversations
 from rose_guard.message import Message
-from tests.guard.fakes import FailingClassifier, FakeAnswerClassifier, FakeClassifier, FakeEngine
+from tests.guard.fakes import FailingClassifier, FakeAnswerClassifier, FakeClassifier, FakeEngine, Trail
 
 CHECKED = "version: 1\noutput: {enabled: true, window_tokens: 16, hold_back_tokens: 4}\n"
 CLEAN = ["Lentils ", "need ", "water ", "and ", "time."]
@@ -53,6 +58,7 @@ class Inner(BaseChatModel):
     pause: float = 0.0
     inside: Any = None
     asked: list[Any] = Field(default_factory=list)
+    traced: list[str] = Field(default_factory=list)
     events: list[str] = Field(default_factory=list)
     temperature: float | None = None
     max_tokens: int | None = None
@@ -67,6 +73,7 @@ class Inner(BaseChatModel):
         return {"inner_name": "inner-1", "temperature": self.temperature}
 
     def _get_ls_params(self, stop=None, **kwargs):
+        self.traced += kwargs
         return {**super()._get_ls_params(stop=stop, **kwargs), "ls_model_name": kwargs.get("model", "inner-1")}
 
     def bind_tools(self, tools, *, tool_choice=None, **kwargs):
@@ -188,6 +195,7 @@ def test_a_ruling_never_reaches_the_inner_model_nor_a_trace(how):
     assert model.asked == []
     assert policy.reverse_prompt("generic", "en")[:40] not in seen.text
     assert "ruling" not in seen.text
+    assert "ruling" not in model.traced
     with pytest.raises(SettingsError, match="Ruling"):
         ask(guarded(model), how, ruling={"action": "allow"})
 
@@ -333,6 +341,31 @@ def test_tool_calls_are_scored_whole_before_any_part_is_shown(how, inner):
     assert message.content == "Look. "
 
 
+def input_deltas(*arguments):
+    first = {"type": "tool_use", "id": "c1", "name": "lookup", "input": {}, "index": 1}
+    rest = [{"type": "input_json_delta", "partial_json": part, "index": 1} for part in arguments]
+    return [AIMessageChunk(content=[block]) for block in (first, *rest)]
+
+
+@pytest.mark.parametrize("calls", [call_chunks, input_deltas])
+def test_from_the_first_part_of_a_call_on_everything_waits_for_the_end_and_keeps_its_order(calls):
+    given, shown_after = [], []
+
+    class Counting(Inner):
+        def _said(self):
+            for chunk in super()._said():
+                given.append(chunk)
+                yield chunk
+
+    script = [*calls("lookup", '{"word": ', '"soup"}'), AIMessageChunk(content=[{"type": "text", "text": "There."}])]
+    chunks = []
+    for chunk in guarded(Counting(script=script), "version: 1").stream(ASKED):
+        chunks.append(chunk)
+        shown_after.append(len(given))
+    assert set(shown_after) == {len(script) + 1}
+    assert [bool(chunk.text) for chunk in chunks].index(True) == len(script) - 1
+
+
 @pytest.mark.parametrize("how", WAYS)
 def test_a_call_that_cannot_be_read_is_scored_too(how):
     class Broken(Whole):
@@ -361,8 +394,11 @@ def test_a_call_that_cannot_be_read_is_scored_too(how):
         lambda text: AIMessageChunk(content=[{"type": "reasoning", "summary": [{"text": text}], "index": 0}]),
         lambda text: AIMessageChunk(content=[{"type": "refusal", "refusal": text, "index": 0}]),
         lambda text: AIMessageChunk(content=[{"type": "tool_use", "name": "f", "input": {"x": text}, "index": 0}]),
+        lambda text: AIMessageChunk(content=[{"type": "tool_use", "name": "f", "input": {"data": text}, "index": 0}]),
+        lambda text: AIMessageChunk(content=[{"type": "tool_use", "name": "f", "input": {text: 1}, "index": 0}]),
+        lambda text: AIMessageChunk(content=[{"type": "thinking", "thinking": "hm", "signature": text, "index": 0}]),
     ],
-    ids=["reasoning_content", "thinking", "reasoning", "refusal", "tool_use"],
+    ids=["reasoning_content", "thinking", "reasoning", "refusal", "tool_use", "input named data", "key", "signature"],
 )
 def test_everything_else_that_can_be_read_is_scored_and_kept_as_it_is(how, inner, thought):
     script = [thought("so vile "), AIMessageChunk(content=[{"type": "text", "text": "Yes.", "index": 1}])]
@@ -375,10 +411,67 @@ def test_everything_else_that_can_be_read_is_scored_and_kept_as_it_is(how, inner
 
 
 def test_what_nobody_scores_is_left_out():
-    note = {"type": "text", "text": "Yes.", "index": 0, "citations": [{"cited_text": "vile"}]}
+    note = {"type": "text", "text": "Yes.", "index": 0, "citations": [{"cited_text": "vile"}], "refusal": "vile"}
     chunk = AIMessageChunk(content=[note], additional_kwargs={"odd": "vile"}, response_metadata={"logprobs": ["vile"]})
     for llm in (guarded(Inner(script=[chunk])), guarded(Whole(script=[chunk]))):
         assert "vile" not in llm.invoke(ASKED).model_dump_json()
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_what_a_model_tells_beside_an_answer_that_comes_at_once_is_metadata_too(how):
+    class Telling(Whole):
+        def _generate(self, messages, *args, **kwargs):
+            result = super()._generate(messages, *args, **kwargs)
+            return ChatResult(generations=result.generations, llm_output={"fingerprint": "fp-1", "finish_reason": "x"})
+
+    told = ask(guarded(Telling()), how).response_metadata
+    assert (told["fingerprint"], told["finish_reason"]) == ("fp-1", "stop")
+
+
+@pytest.mark.parametrize("inner", [Inner, Whole])
+@pytest.mark.parametrize("how", WAYS)
+def test_metadata_holds_names_and_numbers_but_no_text(how, inner):
+    told = {
+        "grounding": [{"passage": "a vile page", "uri": "https://a.example/b", "score": 0.5}, "a vile query"],
+        "a vile key": 1,
+        "stop_sequence": "so vile",
+        "opaque": object(),
+        "usage": {"tier": "standard", "tokens": [1, None, True]},
+        "model": "Model with a long name",
+    }
+    kept = {
+        "grounding": [{"uri": "https://a.example/b", "score": 0.5}],
+        "usage": {"tier": "standard", "tokens": [1, None, True]},
+        "model": "Model with a long name",
+    }
+    message = ask(guarded(inner(script=[AIMessageChunk(content="Yes.", response_metadata=told)])), how)
+    assert {key: value for key, value in message.response_metadata.items() if key in told} == kept
+
+
+@pytest.mark.parametrize("inner", [Inner, Whole])
+@pytest.mark.parametrize("how", WAYS)
+def test_what_a_call_shows_beside_what_it_says_is_scored_too(how, inner):
+    a_text_for_an_id = AIMessageChunk(
+        content="", tool_call_chunks=[tool_call_chunk(name="lookup", args="{}", id="a vile id", index=0)]
+    )
+    scripts = [[a_text_for_an_id]]
+    if inner is Inner and "stream" in how:
+        scripts.append(call_chunks("lookup", '{"word": "a vile one", "word": "a good one"}'))
+    for script in scripts:
+        message = ask(guarded(inner(script=script)), how)
+        assert message.response_metadata["finish_reason"] == "content_filter"
+        assert message.tool_calls == []
+
+
+@pytest.mark.parametrize("inner", [Inner, Whole])
+@pytest.mark.parametrize("how", WAYS)
+@pytest.mark.parametrize("kind", ["function_call", "audio"])
+def test_what_stands_beside_the_content_and_cannot_be_scored_is_an_error_too(how, inner, kind):
+    beside = {kind: {"name": "f", "arguments": "{}", "data": "AAAA"}}
+    with pytest.raises(DecodingError, match=kind):
+        ask(guarded(inner(script=[AIMessageChunk(content="Look: ", additional_kwargs=beside)])), how)
+    with pytest.raises(InputError, match=kind):
+        ask(guarded(), how, [*ASKED, AIMessage("Look: ", additional_kwargs=beside), HumanMessage("More")])
 
 
 @pytest.mark.parametrize("inner", [Inner, Whole])
@@ -420,7 +513,8 @@ def test_earlier_answers_are_judged_in_every_form_that_the_model_reads():
     answer = AIMessage(
         [
             {"type": "thinking", "thinking": "a-thought", "signature": "an-opaque-one"},
-            {"type": "tool_use", "id": "1", "name": "f", "input": {"x": "an-input"}},
+            {"type": "tool_use", "id": "1", "name": "f", "input": {"x": "an-input", "data": "more", "a-key": 1}},
+            {"type": "reasoning", "id": "an id of words", "reasoning": ""},
             "a-text",
         ],
         tool_calls=[{"name": "f", "args": {"x": "an-argument"}, "id": "1"}],
@@ -429,7 +523,18 @@ def test_earlier_answers_are_judged_in_every_form_that_the_model_reads():
     )
     reading = Reading()
     guarded(classifier=reading).invoke([*ASKED, answer, ToolMessage("a-result", tool_call_id="1")])
-    words = ("a-thought", "an-input", "a-text", "an-argument", "a-broken-one", "an-older-one", "a-result")
+    words = (
+        "a-thought",
+        "an-input",
+        "more",
+        "a-key",
+        "an id of words",
+        "a-text",
+        "an-argument",
+        "a-broken-one",
+        "an-older-one",
+        "a-result",
+    )
     assert [word for word in words if word not in reading.seen] == []
     assert "an-opaque-one" not in reading.seen
 
@@ -505,19 +610,72 @@ def test_no_handler_hears_what_was_not_released(how, inner):
 
 
 @pytest.mark.parametrize("how", WAYS)
-def test_the_inner_run_is_not_traced_by_langsmith_and_inherits_no_config(how, monkeypatch):
+def test_the_inner_run_inherits_no_config_and_leaves_the_callers_as_it_was(how):
     heard = []
-    model = Inner(inside=lambda: heard.append((tracing_is_enabled(), var_child_runnable_config.get())))
-    llm = guarded(model)
+    llm = guarded(Inner(inside=lambda: heard.append(var_child_runnable_config.get())))
 
     def inside(messages):
-        before = tracing_is_enabled(), var_child_runnable_config.get()
+        before = var_child_runnable_config.get()
         answer = ask(llm, how, messages)
-        assert (tracing_is_enabled(), var_child_runnable_config.get()) == before
+        assert var_child_runnable_config.get() is before is not None
         return answer
 
     RunnableLambda(inside).invoke(ASKED, config={"configurable": {"x": 1}})
-    assert heard == [(False, None)]
+    assert heard == [None]
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_no_tracer_of_the_context_is_there_for_the_inner_model(how):
+    def inside():
+        heard.append((bool(tracing_is_enabled()), get_current_run_tree(), tracing_v2_callback_var.get()))
+
+    async def drained(chunks):
+        return [chunk async for chunk in chunks]
+
+    heard, llm = [], guarded(Inner(inside=inside))
+    token = tracing_v2_callback_var.set(object())
+    try:
+        with tracing_context(enabled=True, parent=RunTree(name="outer", ls_client=Mock())):
+            inside()
+            below = {  # LangChain's own run would be traced, as it should be
+                "invoke": lambda: llm._generate(ASKED),
+                "stream": lambda: list(llm._stream(ASKED)),
+                "ainvoke": lambda: asyncio.run(llm._agenerate(ASKED)),
+                "astream": lambda: asyncio.run(drained(llm._astream(ASKED))),
+            }
+            below[how]()
+    finally:
+        tracing_v2_callback_var.reset(token)
+    before, within = heard
+    assert all(before)
+    assert within == (False, None, None)
+
+
+@pytest.mark.parametrize("how", ["stream", "astream"])
+def test_an_inner_model_is_stopped_unheard_too(how):
+    class Closing(Inner):
+        def _said(self):
+            try:
+                yield from super()._said()
+            finally:
+                heard.append(var_child_runnable_config.get())
+
+    async def stopped(llm):
+        chunks = llm._astream(ASKED)
+        await anext(chunks)
+        await chunks.aclose()
+
+    def stop(_):
+        llm = guarded(Closing(), "version: 1")
+        if how == "astream":
+            return asyncio.run(stopped(llm))
+        chunks = llm._stream(ASKED)
+        next(chunks)
+        return chunks.close()
+
+    heard = []
+    RunnableLambda(stop).invoke(ASKED, config={"configurable": {"x": 1}})
+    assert heard == [None]
 
 
 def agent_graph(llm):
@@ -737,13 +895,19 @@ def test_the_engine_refuses_what_it_cannot_do(fields, error):
 
 
 def test_decisions_verdicts_and_ends_are_recorded():
-    class Trail(list):
-        def append(self, kind, payload):
-            super().append(kind)
-
     trail = Trail()
     guarded(audit=trail).invoke(ASKED)
-    assert trail == ["decision", "output", "end"]
+    assert trail.kinds == ["decision", "output", "end"]
+
+
+@pytest.mark.parametrize(("reason", "ended"), [("stop", "stop"), ("MAX_TOKENS", "length"), ("length", "length")])
+def test_how_it_ended_and_what_it_used_in_all_is_recorded(reason, ended):
+    trail = Trail()
+    parts = [AIMessageChunk(content="Yes.", usage_metadata=USAGE, response_metadata={"stop_reason": reason})]
+    message = ask(guarded(Inner(script=parts), "version: 1", audit=trail), "stream")
+    line = trail.events[-1][1]
+    assert (line["finish_reason"], line["usage"]) == (ended, {"input_tokens": 18, "output_tokens": 10})
+    assert message.usage_metadata["total_tokens"] == 28
 
 
 @pytest.mark.parametrize("how", WAYS)
@@ -801,6 +965,18 @@ def test_what_would_guard_nothing_is_refused_when_constructing():
         GuardedChatModel(model=Inner(), cache=True)
     with pytest.raises(ValueError, match="polcy"):
         GuardedChatModel(model=Inner(), polcy="default")
+
+
+def test_a_cache_given_later_answers_nothing():
+    set_llm_cache(InMemoryCache())
+    try:
+        for llm in (guarded(), guarded(), guarded().model_copy(update={"cache": InMemoryCache()})):
+            if llm.cache is False:
+                llm.cache = None
+            with pytest.raises(SettingsError, match="cache"):
+                llm.invoke(ASKED)
+    finally:
+        set_llm_cache(None)
 
 
 def test_it_is_identified_by_the_inner_model_and_the_policy():

@@ -132,6 +132,13 @@ async def test_what_a_random_model_makes_of_tags_is_the_same_however_it_is_asked
         assert others == [first] * len(others)
 
 
+def test_a_key_that_is_written_twice_streams_as_it_was_read():
+    llm = calling(Delta("", tool_calls=(ToolCall("get_weather", '{"city": "first", "city": "last"}'),)))
+    streamed = sum_of(llm.stream(ASK))
+    assert "first" not in str(streamed)
+    assert streamed.tool_calls[0]["args"] == {"city": "last"} == llm.invoke(ASK).tool_calls[0]["args"]
+
+
 def test_thoughts_are_a_block_of_their_own():
     blocks = calling(Delta("", reasoning="hm"), Delta("Rain.")).invoke(ASK).content_blocks
     assert [block["type"] for block in blocks] == ["reasoning", "text"]

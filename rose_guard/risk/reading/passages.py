@@ -42,8 +42,9 @@ class Passage:
 def passages(messages: Sequence[Message]) -> list[Passage]:
     """Everything there is to read in a conversation: no more than four times its characters, and the newlines.
 
-    What is marked as untrusted is also read by itself. Requests are at times split over messages, so user messages that follow one another are also read together, and so
-    are the last user turns. What reads no different from another passage is not read again.
+    What is marked as untrusted is also read by itself. Requests are at times split over messages, so user messages that
+    follow one another are also read together, and so are the last user turns. What reads no different from another
+    passage is not read again.
 
     Args:
         messages: the conversation.
