@@ -54,6 +54,6 @@ $(VENV)/.runtime: pyproject.toml constraints.txt
 $(VENV)/.development: $(VENV)/.runtime
 	$(virtual_environment)
 	@echo "Installing what the tests need ..." >&2
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[agents,chains,embedded,evaluate,grammar,redis,rules,train]' --group lint --group test >&2
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[agents,chains,embedded,evaluate,grammar,lm-eval,redis,rules,train]' --group lint --group test >&2
 	@rm -f $(UNFINISHED)
 	@touch $@

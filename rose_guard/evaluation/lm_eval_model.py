@@ -12,15 +12,14 @@ from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rose_guard.decoding.settings import RoseSettings
 from rose_guard.engines.worker import worker
 from rose_guard.errors import InputError, ModelLoadError, SettingsError
 from rose_guard.evaluation.arm_model import ArmModel
 from rose_guard.evaluation.likelihood import PLAIN, Likelihood, Likelihoods
+from rose_guard.evaluation.lm_eval_request import arguments_of, conversation_of, generation_options, rendered, up_to
 from rose_guard.evaluation.recording import BLOCK
 from rose_guard.guard import Answer, GenerationOptions
 from rose_guard.langchain.loading import answer_classifier_for, classifier_for
-from rose_guard.message import Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -36,10 +35,6 @@ NAME = "rose-guard"
 WITHHELD = "withheld"
 """Counted where the check of an answer withheld some of it."""
 
-_MESSAGES = "rose_guard_messages"
-_RENDERED = f'{{"{_MESSAGES}": '
-_LIMITS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
-_DRAWING = {"temperature", "top_p", "top_k", "min_p", "repetition_penalty"}
 T = TypeVar("T")
 
 
@@ -119,7 +114,7 @@ class RoseGuardLM(_LM):  # type: ignore[misc]
                 model to score with.
             RoseGuardError: if a context cannot be scored or does not fit the model.
         """
-        pairs = [_arguments(request) for request in requests]
+        pairs = [arguments_of(request) for request in requests]
         wanted: dict[str, dict[str, None]] = {}
         for context, continuation in pairs:
             wanted.setdefault(context, {})[continuation] = None
@@ -158,8 +153,8 @@ class RoseGuardLM(_LM):  # type: ignore[misc]
         options: dict[str, GenerationOptions] = {}
         times: Counter[str] = Counter()
         for place, request in enumerate(requests):
-            key = json.dumps(_arguments(request), sort_keys=True)
-            how = self._options(request.args[1], self._seed + times[key])
+            key = json.dumps(arguments_of(request), sort_keys=True)
+            how = generation_options(request.args[1], self._seed + times[key], self._max_gen_toks)
             times[key] += 1
             groups.setdefault(repr(how), []).append(place)
             options[repr(how)] = how
@@ -180,7 +175,7 @@ class RoseGuardLM(_LM):  # type: ignore[misc]
         if not add_generation_prompt:
             raise NotImplementedError("no arm goes on with an answer that a task began; leave out its gen_prefix")
         turns = [{"role": turn["role"], "content": turn["content"]} for turn in chat_history]
-        return json.dumps({_MESSAGES: turns}, ensure_ascii=False)
+        return rendered(turns)
 
     def chat_template(self, chat_template: bool | str = False) -> str:  # noqa: FBT001, FBT002 - the harness's signature
         """The template that the engine applies, for the harness's own notes.
@@ -232,7 +227,8 @@ class RoseGuardLM(_LM):  # type: ignore[misc]
         self._check_scores()
         if not all(context.strip() for context in contexts):
             raise NotImplementedError("a blank context has no answer; leave out metrics such as acc_mutual_info")
-        decided = self._model(self._options({}, self._seed)).requests([_conversation(each) for each in contexts])
+        options = generation_options({}, self._seed, self._max_gen_toks)
+        decided = self._model(options).requests([conversation_of(each) for each in contexts])
         asked = {context: request for context, (_, request) in zip(contexts, decided, strict=True) if request}
         if len(asked) < len(contexts):
             raise NotImplementedError(
@@ -264,7 +260,7 @@ class RoseGuardLM(_LM):  # type: ignore[misc]
         asked = [
             replace(
                 request,
-                settings=request.settings.updated(temperature=0.0, repetition_penalty=1.0),
+                settings=request.settings.updated(repetition_penalty=1.0),
                 max_new_tokens=length,
                 logprobs=0,
             )
@@ -307,53 +303,14 @@ class RoseGuardLM(_LM):  # type: ignore[misc]
     def _answered(self, model: ArmModel, requests: Sequence[Any], stop: Sequence[str]) -> list[str]:
         texts = []
         for request, outcome in zip(
-            requests, model.answers([_conversation(request.args[0]) for request in requests]), strict=True
+            requests, model.answers([conversation_of(request.args[0]) for request in requests]), strict=True
         ):
             if isinstance(outcome, InputError):
                 raise outcome
             self._outcomes[_kind(outcome)] += 1
-            texts.append(_up_to(stop, outcome.text) if isinstance(outcome, Answer) else "")
+            texts.append(up_to(stop, outcome.text) if isinstance(outcome, Answer) else "")
             self.cache_hook.add_partial("generate_until", request.args, texts[-1])
         return texts
-
-    def _options(self, given: Mapping[str, Any], seed: int) -> GenerationOptions:
-        """A task's settings, in which the harness knows several names for some."""
-        settings = dict(given)
-        limits = [settings.pop(name, None) for name in _LIMITS]
-        until = settings.pop("until", None) or ()
-        draws = settings.pop("do_sample", None)
-        if unknown := settings.keys() - _DRAWING:
-            raise NotImplementedError(f"a task asks for {', '.join(sorted(unknown))}, which the engine has not")
-        if not (settings.get("temperature") if draws is None else draws):
-            settings["temperature"] = 0.0
-        return GenerationOptions(
-            RoseSettings(**settings, seed=seed),
-            next((limit for limit in limits if limit is not None), self._max_gen_toks),
-            tuple(stop for stop in ([until] if isinstance(until, str) else until) if stop),
-        )
-
-
-def _arguments(request: Any) -> tuple[Any, Any]:
-    if len(request.args) != 2:  # noqa: PLR2004 - a context, and what is wanted in it
-        raise NotImplementedError("a task shows images or audio; the engine reads text alone")
-    context, wanted = request.args
-    return context, wanted
-
-
-def _conversation(context: str) -> tuple[Message, ...]:
-    """Of a context that was rendered by :meth:`RoseGuardLM.apply_chat_template`, its turns; else one user turn."""
-    if not context.startswith(_RENDERED):
-        return (Message("user", context),)
-    try:
-        turns = json.loads(context)[_MESSAGES]
-    except ValueError as error:
-        raise InputError("a task changed a conversation after it was rendered; do not apply a chat template") from error
-    return tuple(Message(turn["role"], turn["content"]) for turn in turns)
-
-
-def _up_to(stop: Sequence[str], text: str) -> str:
-    """Of what an engine does not stop by itself: refusals, and what transformers' own guidance decodes."""
-    return min((text.partition(each)[0] for each in stop), key=len, default=text)
 
 
 def _kind(outcome: Outcome) -> str:

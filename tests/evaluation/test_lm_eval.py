@@ -160,7 +160,7 @@ class Spelling(FakeEngine):
     hf_tokenizer = SimpleNamespace(decode=lambda ids: "".join(map(chr, ids)))
 
     def _deltas(self, request, answer):
-        assert (request.settings.temperature, request.logprobs) == (0.0, 0)
+        assert (request.settings.temperature, request.settings.repetition_penalty) == (0.0, 1.0)
         for char in answer[: request.max_new_tokens]:
             yield Delta(char, logprobs=(TokenLogprob(char, -1.0),), tokens=1)
         yield Delta("", "length")
@@ -173,6 +173,17 @@ def test_a_continuation_is_greedy_exactly_where_the_greedy_answer_begins_with_it
     model = lm("plain", Spelling("yes, all of it"))
     monkeypatch.setattr(model._likelihoods, "of", lambda *asked: [SimpleNamespace(total=-1.0) for _ in asked[-1]])
     assert pairs(model, [("Why?", continuation), ("Why?", "other words")])[0] == (-1.0, greedy)
+
+
+def test_a_word_that_begins_another_one_is_not_greedy_for_it(monkeypatch):
+    class Whole(Spelling):
+        def _deltas(self, request, answer):
+            yield Delta(answer, "length", logprobs=(TokenLogprob(answer, -1.0),), tokens=1)
+
+    model = lm("plain", Whole("yesterday"))
+    monkeypatch.setattr(model._likelihoods, "of", lambda *asked: [SimpleNamespace(total=-1.0) for _ in asked[-1]])
+    monkeypatch.setattr(model, "_token_texts", lambda text: [text])
+    assert pairs(model, [("When?", "yes"), ("When?", "yesterday")]) == [(-1.0, False), (-1.0, True)]
 
 
 def test_what_looks_alike_token_by_token_is_greedy_only_where_it_reads_alike(monkeypatch):
