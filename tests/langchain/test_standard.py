@@ -81,9 +81,10 @@ class TestSteeredAlways(Settings, ChatModelIntegrationTests):
         super().test_unicode_tool_call_integration(model)
 
     @pytest.fixture(autouse=True, scope="class")
-    def something_was_decoded(self):
+    @classmethod
+    def something_was_decoded(cls):
         yield
-        assert self.audit.answers > 40
+        assert cls.audit.answers > 40
 
 
 def test_constructing_loads_no_weights():
