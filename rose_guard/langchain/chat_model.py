@@ -12,10 +12,11 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from rose_guard.langchain.answers import ChunkMaker, message_of
-from rose_guard.langchain.guarded_model import CONFIG, GuardedModel
+from rose_guard.langchain.guard_fields import CONFIG
+from rose_guard.langchain.guarded_model import GuardedModel
 from rose_guard.langchain.messages import from_langchain
 from rose_guard.langchain.profile import model_profile
-from rose_guard.langchain.structure import Structure, choice_among
+from rose_guard.langchain.structure import Structure, choice_among, tool_of
 from rose_guard.langchain.structured_output import Method, structured_output
 
 if TYPE_CHECKING:
@@ -154,8 +155,7 @@ class ChatRose(GuardedModel, BaseChatModel):
 
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
         """How many tokens a conversation has as this model's prompt, its chat template included."""
-        structure = Structure.taken_from({"tools": tools}, lambda: None)
-        return self._count_tokens(from_langchain(messages), structure.tools)
+        return self._count_tokens(from_langchain(messages), [tool_of(tool) for tool in tools or ()])
 
     def _generate(
         self,

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import aclosing, closing
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from langchain_core.caches import BaseCache
 from langchain_core.language_models import BaseChatModel
@@ -15,7 +13,6 @@ from langchain_core.runnables import RunnableBinding
 from pydantic import Field, InstanceOf, model_validator
 
 from rose_guard import __version__
-from rose_guard.audit.trail import AuditTrail
 from rose_guard.engines.worker import worker
 from rose_guard.errors import SettingsError
 from rose_guard.guard import GenerationOptions, Guard
@@ -24,13 +21,8 @@ from rose_guard.langchain.foreign_blocks import judged
 from rose_guard.langchain.foreign_call import ForeignCall, tools_for_local
 from rose_guard.langchain.foreign_engine import ForeignEngine, name_of
 from rose_guard.langchain.foreign_structure import with_structure
-from rose_guard.langchain.guarded_model import CONFIG
-from rose_guard.langchain.loading import DEFAULT, answer_classifier_for, classifier_for, loaded_policy, policy_now
-from rose_guard.memory.memory import ConversationMemory
-from rose_guard.policy.live import LivePolicy
-from rose_guard.policy.policy import Policy
-from rose_guard.risk.answer_classifier import AnswerClassifier
-from rose_guard.risk.classifier import RiskClassifier
+from rose_guard.langchain.guard_fields import CONFIG, GuardFields
+from rose_guard.langchain.loading import answer_classifier_for, classifier_for, loaded_policy, policy_now
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -42,11 +34,14 @@ if TYPE_CHECKING:
     from langchain_core.outputs import ChatGenerationChunk, ChatResult
     from langchain_core.runnables import Runnable
 
+    from rose_guard.policy.live import LivePolicy
+    from rose_guard.policy.policy import Policy
+
 _NO_CACHE = "cache: a cached answer is given without judging anything; leave it out"
 _SINGLE = {"n": (None, 1), "logprobs": (None, False), "top_logprobs": (None, 0)}
 
 
-class GuardedChatModel(BaseChatModel):
+class GuardedChatModel(GuardFields, BaseChatModel):
     """A chat model that answers only what the policy lets it answer, and of which only checked text is shown.
 
     .. code-block:: python
@@ -70,32 +65,8 @@ class GuardedChatModel(BaseChatModel):
 
     model: InstanceOf[BaseChatModel] = Field(exclude=True, repr=False)
     """What answers, with its own settings. Its tokens are counted as four characters each where windows are made."""
-    policy: InstanceOf[Policy] | InstanceOf[LivePolicy] | str | Path | None = Field(
-        default=DEFAULT, exclude=True, repr=False
-    )
-    """A policy, the path of a policy file, ``"default"`` or a LivePolicy."""
-    classifier: InstanceOf[RiskClassifier] | None = Field(default=None, exclude=True, repr=False)
-    """What scores risk; None uses the one that the policy names."""
-    answer_classifier: InstanceOf[AnswerClassifier] | None = Field(default=None, exclude=True, repr=False)
-    """What scores answers; None uses the embedded one where the policy checks them."""
-    memory: InstanceOf[ConversationMemory] | None = Field(default=None, exclude=True, repr=False)
-    """Where risky turns are counted; None counts in this process."""
-    audit: InstanceOf[AuditTrail] | None = Field(default=None, exclude=True, repr=False)
-    """Where decisions and verdicts are recorded before anything is shown; None records nothing."""
-    on_notify: Callable[..., Any] | None = Field(default=None, exclude=True, repr=False)
-    """Called with a decision that a rule wants a human to see."""
     local: InstanceOf[ChatRose] | None = Field(default=None, exclude=True, repr=False)
     """Answers what is to be steered, where the policy says ``unsteerable: route``; its own policy is not asked."""
-    principal: str | None = Field(default=None, exclude=True, repr=False)
-    """Whose conversations these are, as authenticated; never fill it from what a client sends."""
-    thread: str | None = Field(default=None, exclude=True, repr=False)
-    """Which conversation it is; risky turns of someone without a principal are counted by it."""
-    tenant: str | None = Field(default=None, exclude=True)
-    """Whose rules of the policy hold; never fill it from what a client sends."""
-    language: str = "en"
-    """Language of the policy's messages, where it has it."""
-    expose: Literal["summary", "debug"] = "summary"
-    """``debug`` adds scores, reason and contrast to ``response_metadata["rose"]``."""
     cache: BaseCache | bool | None = Field(default=False, exclude=True)
     """False, always: LangChain would give a cached answer to a conversation that nobody judged."""
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from langchain_core.caches import BaseCache
 from pydantic import (
     AliasChoices,
     BaseModel,
-    ConfigDict,
     Field,
     InstanceOf,
     PrivateAttr,
@@ -18,7 +16,6 @@ from pydantic import (
     model_validator,
 )
 
-from rose_guard.audit.trail import AuditTrail
 from rose_guard.engines.embedded import CONTEXT_TOKENS as EMBEDDED_CONTEXT_TOKENS
 from rose_guard.engines.embedded import MODEL_ID as EMBEDDED_MODEL_ID
 from rose_guard.engines.engine import Engine
@@ -27,19 +24,14 @@ from rose_guard.errors import SettingsError
 from rose_guard.guard import GenerationOptions, Guard
 from rose_guard.langchain.cache import CacheBehindGuard, behind_guard
 from rose_guard.langchain.call_settings import generation_options, identifying
+from rose_guard.langchain.guard_fields import CONFIG, GuardFields
 from rose_guard.langchain.loading import (
-    DEFAULT,
     answer_classifier_for,
     classifier_for,
     loaded_policy,
     policy_now,
 )
 from rose_guard.langchain.metadata import rose_metadata
-from rose_guard.memory.memory import ConversationMemory
-from rose_guard.policy.live import LivePolicy
-from rose_guard.policy.policy import Policy
-from rose_guard.risk.answer_classifier import AnswerClassifier
-from rose_guard.risk.classifier import RiskClassifier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,11 +40,8 @@ if TYPE_CHECKING:
     from rose_guard.guard import Piece
     from rose_guard.message import Message
 
-CONFIG = ConfigDict(arbitrary_types_allowed=True, extra="forbid", populate_by_name=True, protected_namespaces=())
-"""A misspelled argument is an error; models repeat this, since LangChain's base classes would ignore it."""
 
-
-class GuardedModel(BaseModel):
+class GuardedModel(GuardFields):
     """Fields of every guarded LangChain model. The model itself loads when it is first needed."""
 
     model_config = CONFIG
@@ -65,21 +54,6 @@ class GuardedModel(BaseModel):
     """What decodes, where it is neither of the above."""
     dtype: str = "float32"
     """Precision of the embedded model; loaded models keep their own."""
-    policy: InstanceOf[Policy] | InstanceOf[LivePolicy] | str | Path | None = Field(
-        default=DEFAULT, exclude=True, repr=False
-    )
-    """A policy, the path of a policy file, ``"default"``, a LivePolicy, or None to decode plainly."""
-    classifier: InstanceOf[RiskClassifier] | None = Field(default=None, exclude=True, repr=False)
-    """What scores risk; None uses the embedded classifier where the policy needs scores."""
-    answer_classifier: InstanceOf[AnswerClassifier] | None = Field(default=None, exclude=True, repr=False)
-    """What scores answers; None uses the embedded one where the policy checks them."""
-    memory: InstanceOf[ConversationMemory] | None = Field(default=None, exclude=True, repr=False)
-    """Where risky turns are counted; None counts in this process."""
-    audit: InstanceOf[AuditTrail] | None = Field(default=None, exclude=True, repr=False)
-    """Where decisions and verdicts are recorded before anything is shown; None records nothing."""
-    on_notify: Callable[..., Any] | None = Field(default=None, exclude=True, repr=False)
-    """Called with a decision that a rule wants a human to see."""
-
     cache: BaseCache | bool | None = Field(default=False, exclude=True)
     """Where answers are kept; True for LangChain's global cache. Every conversation is judged, counted and recorded
     before an answer is looked up, under a key that knows tenant and decision."""
@@ -108,19 +82,6 @@ class GuardedModel(BaseModel):
     """Whether log-probabilities of the answer's tokens are in ``response_metadata["logprobs"]``."""
     top_logprobs: int = 0
     """How many of the likeliest tokens are told beside each chosen one, at most 20."""
-    principal: str | None = Field(default=None, exclude=True, repr=False)
-    """Whose conversations these are, as authenticated. What was read of them is kept for this principal's next turns,
-    which then begin sooner, and risky turns are counted over all of this principal's threads. None keeps nothing; never
-    fill it from what a client sends."""
-    thread: str | None = Field(default=None, exclude=True, repr=False)
-    """Which conversation it is; risky turns of someone without a principal are counted by it."""
-    tenant: str | None = Field(default=None, exclude=True)
-    """Whose rules of the policy hold; never fill it from what a client sends."""
-    language: str = "en"
-    """Language of prompts and messages, where the policy has it."""
-    expose: Literal["summary", "debug"] = "summary"
-    """``debug`` adds scores, reason, contrast and timing to ``response_metadata["rose"]``."""
-
     timeout: float | None = Field(default=None, exclude=True, repr=False)
     """Accepted so that models can be swapped; a local model has no request to time out."""
     max_retries: int | None = Field(default=None, exclude=True, repr=False)

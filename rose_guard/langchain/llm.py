@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.language_models.llms import BaseLLM
 from langchain_core.outputs import Generation, GenerationChunk, LLMResult
 
-from rose_guard.langchain.guarded_model import CONFIG, GuardedModel
+from rose_guard.langchain.guard_fields import CONFIG
+from rose_guard.langchain.guarded_model import GuardedModel
 from rose_guard.langchain.metadata import logprobs_metadata
 from rose_guard.message import Message
 

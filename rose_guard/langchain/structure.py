@@ -55,7 +55,7 @@ class Structure:
         parallel = call.pop("parallel_tool_calls", None)
         wanted, on_length = call.pop("response_format", None), call.pop("on_length", "raise")
         call.pop("strict", None)  # what follows a grammar follows its schema strictly
-        tools = tuple(_tool(each) for each in given)
+        tools = tuple(tool_of(each) for each in given)
         chosen = choice_among(tools, choice)
         schema = _schema(wanted) if wanted is not None else None
         if chosen == NONE:
@@ -98,7 +98,7 @@ def choice_among(tools: Sequence[Any], choice: Any) -> str:
     Raises:
         SettingsError: if it names no tool that there is.
     """
-    names = {_tool(tool).name for tool in tools}
+    names = {tool_of(tool).name for tool in tools}
     if isinstance(choice, dict):
         choice = choice.get("function", choice).get("name") or {"tool": None}.get(str(choice.get("type")), ANY)
     if isinstance(choice, bool | None) or (choice in _WORDS and choice not in names):
@@ -112,7 +112,8 @@ def choice_among(tools: Sequence[Any], choice: Any) -> str:
     return chosen
 
 
-def _tool(given: Any) -> Tool:
+def tool_of(given: Any) -> Tool:
+    """A tool from what LangChain takes for one: a function, a tool, a pydantic class or OpenAI's schema."""
     if isinstance(given, Tool):
         return given
     function = convert_to_openai_tool(given)["function"]
