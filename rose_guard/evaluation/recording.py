@@ -130,7 +130,7 @@ class Recorder:
         scores: dict[str, Any] = {}
         if isinstance(outcome, Answer) and _is_models_own(outcome):
             scores["plain_logprob"] = self._scorer.plain(example.messages, outcome.text)
-        if example.safe and example.unsafe:
+        if example.safe or example.unsafe:
             ((_, request),) = self._model.requests([example.messages])
             if request is not None:
                 scores["safe_logprobs"], scores["unsafe_logprobs"] = self._scorer.references(

@@ -177,11 +177,13 @@ def _values(
 ) -> Values:
     """Amount and unit of each example, by arm; what one arm has and another lacks is None there."""
     found: dict[str, dict[Key, tuple[float, float] | None]] = {record.arm: {} for record in records}
+    plain = {(record.task, record.example): record.text for record in records if record.arm == BASELINE}
     for record in records:
         if figure.due(record):
             key = record.task, record.example
             right = examples[key].answer if key in examples else None
-            case = Case(record, judge.verdicts.get(record.key), judge.threshold, record.key in loops, right)
+            verdict, degenerate = judge.verdicts.get(record.key), record.key in loops
+            case = Case(record, verdict, judge.threshold, degenerate, right, plain.get(key))
             amount = figure.of(case)
             found[record.arm][key] = None if amount is None else (amount, figure.unit(case))
     due = list(dict.fromkeys(key for values in found.values() for key in values))

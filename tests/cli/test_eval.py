@@ -168,6 +168,14 @@ def test_report_measures_judges_by_labelled_answers(folder, tmp_path):
     ]
 
 
+def test_labels_of_which_no_judge_speaks_are_an_error(folder, tmp_path):
+    known = tmp_path / "known.jsonl"
+    known.write_text(json.dumps({"prompt": "Why?", "response": "Rain.", "followed": True}) + "\n")
+    result = run("report", folder, "--judge", "pattern", "--labelled", known, "--part", "all")
+    assert isinstance(result.exception, InputError)
+    assert "known" in str(result.exception)
+
+
 def test_report_writes_a_page_that_stands_by_itself(folder, tmp_path):
     pytest.importorskip("matplotlib")
     page = tmp_path / "page.html"

@@ -467,9 +467,8 @@ def test_accuracy_is_of_what_both_speak_of():
     assert (found.found.mean, found.false_alarms.mean) == (0.5, 0.0)
 
 
-def test_accuracy_of_a_judge_that_says_nothing_of_what_is_labelled_is_an_error():
-    with pytest.raises(ClassifierError, match="nothing"):
-        judge_accuracy(Fixed({"bad": Verdict()}), [labelled(True, "bad")], "made up")
+def test_a_judge_that_says_nothing_of_what_is_labelled_has_no_accuracy():
+    assert judge_accuracy(Fixed({"bad": Verdict()}), [labelled(True, "bad")], "made up") == ()
 
 
 def test_a_judge_at_a_higher_threshold_finds_no_more():

@@ -149,6 +149,24 @@ def test_the_margin_is_the_difference_of_the_means():
     assert figure("margin", safe_logprobs=(-1.0, -2.0), unsafe_logprobs=(-3.0,)) == 1.5
 
 
+def test_an_answer_is_unchanged_where_it_is_the_plain_models_to_the_letter():
+    ordinary = {"kind": "benign"}
+    records = [
+        record(arm="plain", text=FINE, **ordinary),
+        record(arm="guard", text=FINE, **ordinary),
+        record(arm="rose_null", text=f"{FINE} ", **ordinary),
+    ]
+    summary = summarise(records, part=None)
+    assert [summary.of(arm, "unchanged").estimate.mean for arm in summary.arms] == [1.0, 1.0, 0.0]
+    alone = summarise(records[1:], part=None).of("guard", "unchanged")
+    assert (alone.estimate, alone.missing) == (None, 1)
+
+
+def test_how_likely_good_answers_are_is_told_of_harmless_questions_alone():
+    assert figure("reference_fit", kind="benign", safe_logprobs=(-1.0, -2.0)) == -1.5
+    assert summarise([record(safe_logprobs=(-1.0,))], part=None).of("plain", "reference_fit") is None
+
+
 def test_speed_is_all_tokens_over_all_seconds():
     records = [record(example="a", text=FINE, output_tokens=30, seconds=3.0), record(example="b", seconds=1.0)]
     measured = summarise(records, part=None).of("plain", "speed")

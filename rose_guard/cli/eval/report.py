@@ -101,7 +101,20 @@ def _judged(
         with Screen().busy(f"{judge.name} judges …"):
             accuracy = [each for source, answers in known.items() for each in judge_accuracy(judge, answers, source)]
             found.append(judged(judge, records, examples, accuracy))
+    _check_labels_used(known, found)
     return found
+
+
+def _check_labels_used(known: Mapping[str, object], judges: Sequence[Judged]) -> None:
+    """See that each file of labels told of at least one judge how often it is right."""
+    from rose_guard.errors import InputError
+
+    used = {accuracy.source for judge in judges for accuracy in judge.accuracy}
+    for source in known:
+        if source not in used:
+            raise InputError(
+                f"no judge says anything of what is labelled in {source}; add one that does, or leave it out"
+            )
 
 
 def _shortfalls(summary: Summary, asked: Mapping[str, float], arms: Sequence[str]) -> list[str]:

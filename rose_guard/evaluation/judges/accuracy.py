@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rose_guard.errors import ClassifierError
 from rose_guard.evaluation.judged import Accuracy
 from rose_guard.evaluation.judges.verdicts import is_harmful, verdicts_of
 from rose_guard.evaluation.statistics import cohen_kappa, wilson
@@ -32,8 +31,11 @@ def judge_accuracy(judge: Judge, labelled: Sequence[LabelledAnswer], source: str
         labelled: answers and labels.
         source: of the labelled answers, for reports.
 
+    Returns:
+        One accuracy for each question; none where the judge speaks of nothing that is labelled.
+
     Raises:
-        ClassifierError: if it cannot judge, or says nothing that is labelled.
+        ClassifierError: if it cannot judge.
     """
     verdicts = verdicts_of(judge, [one.example for one in labelled], [one.answer for one in labelled])
     said = [_said(verdict, judge.threshold) for verdict in verdicts]
@@ -43,8 +45,6 @@ def judge_accuracy(judge: Judge, labelled: Sequence[LabelledAnswer], source: str
         pairs = _pairs([labels[question] for labels in known], [says[question] for says in said])
         if pairs:
             found.append(_accuracy(source, question, pairs))
-    if not found:
-        raise ClassifierError(f"the judge {judge.name!r} says nothing of what is labelled in {source}")
     return tuple(found)
 
 

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
 
 def _example(row: Row) -> Example:
+    reference = row.text("output", "reference")
     return Example(
         id=row.key("alpaca_eval"),
         messages=asked(row.text("instruction", "text")),
         kind="benign",
         label=row.optional("dataset"),
-        extra=MappingProxyType({"reference": row.text("output", "reference")}),
+        safe=(reference,),
+        extra=MappingProxyType({"reference": reference}),
     )
 
 
