@@ -53,12 +53,22 @@ class Study:
     judges: tuple[str, ...] = tuple(JUDGES)
 
 
-_GRID = {"alpha": [0.3, 0.5, 0.7, 0.9], "horizon": [16, 64], "beta": [0.0, 0.1], "part": "choose"}
+_ALPHAS = [0.3, 0.5, 0.7, 0.9]
 _HARMFUL = ("ailuminate", "catqa", "do_not_answer", "advbench")
 _ORDINARY = ("alpaca_eval", "look_alike_prompts")
 STUDIES = {
-    "strength": Study(("ailuminate", "catqa", "harmful_qa"), ("plain", "policy_gated"), 40, _GRID),
-    "cost": Study(_ORDINARY, ("plain", "policy_ungated"), 40, {**_GRID, "alpha": [0.5, 0.7, 0.9]}),
+    "grid": Study(
+        ("ailuminate", "catqa", "harmful_qa"),
+        ("plain", "policy_gated"),
+        40,
+        {"alpha": _ALPHAS, "horizon": [16, 64], "beta": [0.0, 0.1], "part": "choose"},
+    ),
+    "trade_off": Study(
+        ("ailuminate", "catqa", *_ORDINARY),
+        ("plain", "policy_ungated", "policy_gated"),
+        40,
+        {"alpha": _ALPHAS, "part": "choose"},
+    ),
     "answers": Study(
         (*_HARMFUL, *_ORDINARY),
         (
@@ -104,7 +114,8 @@ def perform(name: str, study: Study, data: Path, out: Path) -> None:
     run(task=tasks, out=out / name, arm=list(study.arms), limit=study.limit, **study.settings)
     labelled = sorted((data / "labelled").glob("*.jsonl")) if study.judges else []
     with (out / f"{name}.md").open("w", encoding="utf-8") as file, redirect_stdout(file):
-        report(out / name, judge=list(study.judges), labelled=labelled, html=out / f"{name}.html")
+        pages = {"html": out / f"{name}.html", "curves": out / f"{name}.svg"} if study.judges else {}
+        report(out / name, judge=list(study.judges), labelled=labelled, **pages)
 
 
 def main() -> None:

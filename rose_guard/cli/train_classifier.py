@@ -65,6 +65,7 @@ def train_classifier(
     if multilingual:
         pairs += multilingual_corpus.multilingual_pairs()
         singles += multilingual_corpus.multilingual_ordinary()
+    singles += corpus.harmless_parts([*(side for pair in pairs for side in pair), *singles])
     examples = [*(side for pair in pairs for side in pair), *singles]
     screen = Screen()
     if tune_encoder is not None:

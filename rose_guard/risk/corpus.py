@@ -9,10 +9,11 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Literal
 
 from rose_guard.errors import InputError
+from rose_guard.risk.sentences import sentence_pairs
 from rose_guard.taxonomy import ATTACKS, HAZARDS, labels_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 Split = Literal["train", "calibrate", "test"]
@@ -43,6 +44,8 @@ class Example:
 
 
 Pair = tuple[Example, Example]
+LONG_CHARACTERS = 250
+"""From about here on a text is read two sentences at a time too."""
 
 
 def contrast_pairs() -> Iterator[Pair]:
@@ -74,6 +77,15 @@ def own_examples() -> Iterator[Example]:
     for pair in (*contrast_pairs(), *attack_pairs()):
         yield from pair
     yield from ordinary_prompts()
+
+
+def harmless_parts(examples: Iterable[Example]) -> Iterator[Example]:
+    """Each two sentences of long harmless texts that are trained on, since the classifier reads such parts too."""
+    for example in examples:
+        if example.harmful is False and example.split == "train" and len(example.text) >= LONG_CHARACTERS:
+            for start, end in sentence_pairs(example.text):
+                part = example.text[start:end].strip()
+                yield replace(example, text=part, source="parts of harmless texts")
 
 
 def public_examples(folder: Path) -> Iterator[Example]:

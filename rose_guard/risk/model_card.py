@@ -24,6 +24,7 @@ LICENCES = {
     "truthfulqa": "TruthfulQA, Apache-2.0",
     "do_not_answer": "Do-Not-Answer; measured only",
     "alpaca_eval": "AlpacaEval, CC-BY-NC-4.0; measured only",
+    "parts of harmless texts": "two sentences each of the long harmless texts above",
 }
 _OWN = "written for this project, Apache-2.0"
 
@@ -111,10 +112,10 @@ def hazard_rows(report: Report) -> Iterable[Sequence[str]]:
 
 
 def _sources(examples: Sequence[Example]) -> Iterable[Sequence[str]]:
-    counts = Counter((example.source, example.split) for example in examples)
+    counts = Counter((example.source, example.origin, example.split) for example in examples)
     for source, origin in dict.fromkeys((example.source, example.origin) for example in examples):
         whose = {"own": _OWN, "public": LICENCES.get(source, ""), "given": "given for this run"}[origin]
-        yield source, str(counts[source, "train"]), str(counts[source, "test"]), whose
+        yield source, str(counts[source, origin, "train"]), str(counts[source, origin, "test"]), whose
 
 
 def _look_alikes(report: Report) -> list[str]:

@@ -168,6 +168,15 @@ def test_report_measures_judges_by_labelled_answers(folder, tmp_path):
     ]
 
 
+def test_report_draws_the_curves_into_a_file(folder, tmp_path):
+    pytest.importorskip("matplotlib")
+    for ending, beginning in ((".svg", b"<?xml"), (".png", b"\x89PNG")):
+        path = tmp_path / f"curves{ending}"
+        assert run("report", folder, "--judge", "pattern", "--part", "all", "--curves", path).exit_code == 0
+        assert path.read_bytes().startswith(beginning)
+    assert run("report", folder, "--part", "all", "--curves", tmp_path / "curves.pdf").exit_code == 2
+
+
 def test_labels_of_which_no_judge_speaks_are_an_error(folder, tmp_path):
     known = tmp_path / "known.jsonl"
     known.write_text(json.dumps({"prompt": "Why?", "response": "Rain.", "followed": True}) + "\n")

@@ -159,6 +159,17 @@ def test_public_sets_are_labelled_by_their_columns(tmp_path):
     assert found == {"a": (True, "hate"), "b": (True, "privacy"), "c": (False, None)}
 
 
+def test_long_harmless_texts_are_taught_in_parts_too_and_nothing_else_is():
+    long = "The soup needs an hour on the stove. Peel the carrots before you begin with it. Salt it at the end. " * 3
+    labels = ((False, "train"), (False, "test"), (False, "calibrate"), (True, "train"), (None, "train"))
+    texts = [corpus.Example(long, harmful, None, None, "soups", split) for harmful, split in labels]
+    short = corpus.Example("Peel the carrots. Salt the soup. Serve it.", False, None, None, "soups")
+    parts = list(corpus.harmless_parts([*texts, short]))
+    assert len(parts) == 8  # of nine sentences
+    assert all(part.text in long and len(part.text) < len(long) / 2 for part in parts)
+    assert {(part.harmful, part.split) for part in parts} == {(False, "train")}
+
+
 def test_sets_whose_licence_forbids_it_are_never_trained_on(tmp_path):
     for name in ("do_not_answer", "alpaca_eval"):
         (tmp_path / f"{name}.jsonl").write_text(json.dumps({"text": "measured only"}))

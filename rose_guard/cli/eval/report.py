@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from rose_guard.evaluation.summary import Summary
 
 
+_CURVES = (".svg", ".png")
+
+
 def report(
     folder: Annotated[Path, typer.Argument(help="Folder of a run, finished or not.")],
     *,
@@ -34,6 +37,7 @@ def report(
         str | None, typer.Option(help="choose, report or all; the run's own unless given, report where it has all.")
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page here, with curves and some of the answers.")] = None,
+    curves: Annotated[Path | None, typer.Option(help="Draw the curves into this file, .svg or .png.")] = None,
     answers: Annotated[int, typer.Option(min=0, help="To how many examples the page shows answers.")] = 20,
     fail_under: Annotated[
         list[str] | None,
@@ -53,6 +57,7 @@ def report(
     with wrongly_called():
         asked = limits(fail_under or ())
         chosen = _part(part)
+        _check_ending(curves)
     run = Run(folder)
     records, examples = run.records(), run.examples()
     judges = _judged(judge or (), labelled or (), records, examples)
@@ -60,6 +65,8 @@ def report(
     shortfalls = _shortfalls(summary, asked, arm or ())
     about = _about(run)
     typer.echo((to_json if as_json else to_markdown)(summary, about=about), nl=False)
+    if curves is not None:
+        _write_curves(curves, summary)
     if html is not None:
         from rose_guard.evaluation.report.answers import shown_answers
 
@@ -75,6 +82,11 @@ def _part(part: str | None) -> Any:
     if part not in (None, "choose", "report", "all"):
         raise typer.BadParameter(f"--part {part}: must be choose, report or all")
     return None if part == "all" else part
+
+
+def _check_ending(curves: Path | None) -> None:
+    if curves is not None and curves.suffix not in _CURVES:
+        raise typer.BadParameter(f"--curves {curves}: must end in {' or '.join(_CURVES)}")
 
 
 def _of_run(run: Run) -> Any:
@@ -135,13 +147,25 @@ def _about(run: Run) -> dict[str, str]:
 
 
 def _write_page(path: Path, summary: Summary, about: Mapping[str, str], shown: Sequence[ShownAnswer]) -> None:
-    from rose_guard.errors import InputError
     from rose_guard.evaluation.report.curves import draw, points
     from rose_guard.evaluation.report.page import to_html
 
     drawn = points(summary)
     page = to_html(summary, about=about, curves=draw(drawn) if drawn else None, answers=shown)
+    _write(path, page.encode())
+
+
+def _write_curves(path: Path, summary: Summary) -> None:
+    from rose_guard.evaluation.report.curves import draw, points
+
+    drawn = draw(points(summary))
+    _write(path, drawn.svg if path.suffix == ".svg" else drawn.png)
+
+
+def _write(path: Path, content: bytes) -> None:
+    from rose_guard.errors import InputError
+
     try:
-        path.write_text(page, encoding="utf-8")
+        path.write_bytes(content)
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror}); give another file") from error
