@@ -1,6 +1,7 @@
 """Every table of the results can be made anew: each study names arms, tasks and settings that there are."""
 
 import pytest
+import typer
 
 from rose_guard.evaluation.arm import grid
 from rose_guard.evaluation.arms import arms_named
@@ -22,7 +23,7 @@ def test_a_study_can_be_run(name):
 def test_a_study_is_run_and_its_report_written_beside_it(tmp_path, monkeypatch):
     asked = {}
     monkeypatch.setattr(results, "run", lambda **options: asked.update(options))
-    monkeypatch.setattr(results, "report", lambda folder, **options: print(folder.name, options["judge"]))
+    monkeypatch.setattr(results, "report", lambda folder, **options: typer.echo(f"{folder.name} {options['judge']}"))
     results.perform("answers", results.STUDIES["answers"], tmp_path / "data", tmp_path)
     assert asked["out"] == tmp_path / "answers"
     assert f"catqa={tmp_path}/data/catqa_en.jsonl" in asked["task"]
