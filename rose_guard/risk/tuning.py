@@ -45,7 +45,7 @@ class TuningSettings:
         seed: of everything that is drawn.
     """
 
-    epochs: int = 4
+    epochs: int = 3
     layers: tuple[int, ...] = (0, 1, 2, 3, 4, 5)
     pairs_per_step: int = 24
     learning_rate: float = 2e-4
