@@ -156,7 +156,7 @@ class Defaults(_Strict):
     """The rule fires at this score and above."""
     action: Action = "steer"
     """What happens then."""
-    alpha: Alpha = 0.5
+    alpha: Alpha = 0.7
     """Strength of the contrast, when steering."""
     horizon: Horizon | None = None
     """Contrast only the first so many tokens, when steering."""

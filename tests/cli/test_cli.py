@@ -7,7 +7,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from rose_guard import __version__
+from rose_guard import Policy, __version__
 from rose_guard.cli.main import app
 from rose_guard.errors import RoseGuardError
 
@@ -73,7 +73,8 @@ def test_ask_file_prints_one_object_a_line(engine, classifier, prompts):
 
 def test_compare_shows_scores_decision_both_answers_and_speeds(engine, classifier):
     shown = run("ask", RISKY, "--compare", *FEW).stdout
-    for expected in ("harmful", "privacy", "steer with alpha 0.50", "plain", "guarded", "tokens/s"):
+    alpha = Policy.default().rules["privacy"].bands[0].alpha
+    for expected in ("harmful", "privacy", f"steer with alpha {alpha:.2f}", "plain", "guarded", "tokens/s"):
         assert expected in shown
 
 

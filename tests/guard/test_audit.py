@@ -12,6 +12,8 @@ from tests.guard.fakes import FakeAnswerClassifier, FakeClassifier, FakeEngine, 
 HI = [Message("user", "my secret words")]
 KEY = AuditKey(b"k" * 32)
 CHECKING = "version: 1\noutput: {enabled: true, window_tokens: 8, hold_back_tokens: 2, action: restart}\n"
+MILD = "hazards: {hate: {alpha: 0.5, safe_prompt: hate, reverse_prompt: hate}}\n"
+"""Leaves room for a stronger contrast."""
 
 
 def guard_for(trail, policy=None, *answers, **scores):
@@ -115,7 +117,7 @@ def test_without_a_policy_what_cannot_be_recorded_raises():
 
 
 def test_neither_prompts_nor_answers_nor_reverse_prompts_are_in_the_log(tmp_path):
-    policy = Policy.from_yaml(CHECKING)
+    policy = Policy.from_yaml(CHECKING + MILD)
     with AuditLog(tmp_path, KEY) as log:
         guard = guard_for(log, policy, "an answer nobody may read bad", "fine", hate=0.9)
         guard.answer(HI, options=GenerationOptions(principal="ann@example.org", thread="thread-7"))

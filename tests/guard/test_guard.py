@@ -24,6 +24,7 @@ from rose_guard.risk.classifier import Classifier
 from tests.guard.fakes import FailingClassifier, FakeClassifier, FakeEngine
 
 HI = [Message("user", "Hi")]
+ALPHA = Policy.default().rules["hate"].bands[0].alpha
 
 
 def guard_for(policy=None, **scores):
@@ -49,7 +50,7 @@ def test_what_is_risky_is_steered_with_the_policys_prompts():
     assert decision.hazards == ("hate",)
     assert request.safe_prompt == policy.safe_prompt("hate")
     assert [prompt.text for prompt in request.reverse_prompts] == [policy.reverse_prompt("hate")]
-    assert request.settings.alpha == decision.alpha == 0.5
+    assert request.settings.alpha == decision.alpha == ALPHA
 
 
 def test_a_refusal_is_the_policys_message_and_the_model_does_not_run():
@@ -216,7 +217,7 @@ def test_a_caller_cannot_choose_alpha_or_horizon():
     guard = guard_for(hate=0.9)
     guard.answer(HI, options=GenerationOptions(RoseSettings(alpha=0.0, horizon=1, temperature=0.7)))
     (request,) = guard.engine.requests
-    assert (request.settings.alpha, request.settings.horizon, request.settings.temperature) == (0.5, None, 0.7)
+    assert (request.settings.alpha, request.settings.horizon, request.settings.temperature) == (ALPHA, None, 0.7)
 
 
 async def test_async_decides_and_answers_as_sync():

@@ -91,12 +91,23 @@ def test_restarts_are_bounded_rise_in_alpha_and_end_in_a_refusal():
 
 
 def test_a_steered_answer_is_begun_anew_only_more_strongly_and_against_its_own_reverse_prompt():
-    guard = checked(RESTART, WORDS, "fine", hate=0.9)
+    mild = "\nhazards: {hate: {alpha: 0.5, safe_prompt: hate, reverse_prompt: hate}}"
+    policy = Policy.from_yaml(OUTPUT.format(more="action: restart, restarts: 2, restart_alpha: 0.5") + mild)
+    guard = checked(policy, WORDS, "fine", hate=0.9)
     guard.answer(HI)
     first, second = guard.engine.requests
     assert second.settings.alpha > first.settings.alpha
     assert [prompt.text for prompt in second.reverse_prompts] == [prompt.text for prompt in first.reverse_prompts]
     assert second.safe_prompt == first.safe_prompt
+
+
+def test_what_the_shipped_rules_steered_is_begun_anew_only_under_a_higher_ceiling():
+    guard = checked(RESTART, WORDS, "fine", hate=0.9)
+    assert guard.answer(HI).text.endswith(REFUSAL)
+    assert len(guard.engine.requests) == 1
+    higher = OUTPUT.format(more="action: restart, restart_alpha: 0.8").replace("0.7", "0.8")
+    raised = checked(Policy.from_yaml(higher), WORDS, "fine", hate=0.9)
+    assert raised.answer(HI).last.verdict.restarts == 1
 
 
 @pytest.mark.parametrize("fault", [ClassifierError("no"), RuntimeError("secret")])

@@ -14,6 +14,9 @@ HI = [Message("user", "Hi")]
 WORDS = ("refuse", "route", "warn")
 LOCKED = "hazards: {hate: {threshold: 0.5, action: steer, locked: true}}\n"
 CHECKED = "output: {enabled: true, window_tokens: 8, hold_back_tokens: 1, action: restart, restart_alpha: 0.6}\n"
+MILD = "hazards: {hate: {alpha: 0.5}}\n"
+"""Leaves room for a stronger contrast."""
+ALPHA = Policy.default().rules["hate"].bands[0].alpha
 REFUSAL = Policy.default().message("refusal")
 both = pytest.mark.parametrize("asynchronous", [False, True])
 
@@ -64,9 +67,9 @@ async def test_route_is_a_steered_answer_of_the_local_engine(asynchronous):
     local = FakeEngine("from here")
     guard = guard_for(policy_of("route"), local=local, hate=0.9)
     answer = Answer.of(await pieces_of(guard, HI, asynchronous=asynchronous))
-    assert (answer.text, answer.decision.action, answer.decision.alpha) == ("from here", "steer", 0.5)
+    assert (answer.text, answer.decision.action, answer.decision.alpha) == ("from here", "steer", ALPHA)
     assert guard.engine.requests == []
-    assert local.requests[0].settings.alpha == 0.5
+    assert local.requests[0].settings.alpha == ALPHA
     assert "route" in answer.decision.reason
 
 
@@ -83,7 +86,7 @@ async def test_what_is_harmless_is_the_models_own_answer(word, asynchronous, cap
 def test_with_a_model_that_can_be_steered_the_key_changes_nothing(word):
     guard = guard_for(policy_of(word), engine=FakeEngine(), hate=0.9)
     assert guard.answer(HI).decision.action == "steer"
-    assert guard.engine.requests[0].settings.alpha == 0.5
+    assert guard.engine.requests[0].settings.alpha == ALPHA
 
 
 @pytest.mark.parametrize("word", WORDS)
@@ -156,7 +159,7 @@ async def test_a_model_that_cannot_be_steered_begins_nothing_anew(asynchronous):
 @both
 async def test_what_was_routed_is_begun_anew_where_it_was_routed_to(asynchronous):
     local = FakeEngine("a bad b", "fine")
-    guard = guard_for(policy_of("route", CHECKED), local=local, hate=0.9)
+    guard = guard_for(policy_of("route", CHECKED + MILD), local=local, hate=0.9)
     answer = Answer.of(await pieces_of(guard, HI, asynchronous=asynchronous))
     assert (answer.text, answer.last.verdict.restarts) == ("a fine", 1)
     assert [request.settings.alpha for request in local.requests] == [0.5, 0.6]
@@ -212,7 +215,7 @@ def ruling(word, more="", **given_scores):
 )
 @pytest.mark.parametrize("alpha", [0.3, 0.7])
 def test_of_two_that_steer_the_stricter_word_holds_whoever_steers_more(own, ruled, action, alpha):
-    guard = guard_for(policy_of(own), local=FakeEngine(), hate=0.9)
+    guard = guard_for(policy_of(own, MILD), local=FakeEngine(), hate=0.9)
     options = ruling(ruled, f"hazards: {{hate: {{alpha: {alpha}}}}}", hate=0.9)
     assert guard.decide(HI, options=options).action == action
 

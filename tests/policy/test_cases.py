@@ -100,6 +100,7 @@ def test_what_is_said_in_a_case_is_never_repeated(case):
 
 
 POLICY = Policy.from_yaml("version: 1\ntenants: {clinic: {hazards: {privacy: {action: refuse}}}}")
+ALPHA = POLICY.rules["privacy"].bands[0].alpha
 
 
 def case(action, **expected):
@@ -109,7 +110,7 @@ def case(action, **expected):
 def test_a_case_that_holds_has_nothing_to_say():
     decision = POLICY.decide(assessment(privacy=1.0, hate=1.0), "d")
     both = frozenset({"privacy", "hate"})
-    expected = case("steer", hazards=both, attacks=frozenset(), alpha=0.5, reverse_prompts=both)
+    expected = case("steer", hazards=both, attacks=frozenset(), alpha=ALPHA, reverse_prompts=both)
     assert check_case(decision, expected) == []
     assert check_case(decision, case("steer")) == []
 
@@ -127,15 +128,15 @@ def test_a_case_that_fails_says_in_what():
         "action: expected block, not steer",
         "hazards: expected elections, hate, not privacy",
         "attacks: expected jailbreak, not none",
-        "alpha: expected 0.400, not 0.500",
+        f"alpha: expected 0.400, not {ALPHA:.3f}",
         "reverse_prompts: expected none, not privacy",
     ]
 
 
 def test_an_alpha_is_compared_as_a_number_that_was_computed():
     decision = POLICY.decide(assessment(privacy=1.0), "d")
-    assert check_case(decision, case("steer", alpha=0.5 + 1e-9)) == []
-    assert check_case(decision, case("steer", alpha=0.5001))
+    assert check_case(decision, case("steer", alpha=ALPHA + 1e-9)) == []
+    assert check_case(decision, case("steer", alpha=ALPHA + 1e-4))
     assert check_case(POLICY.decide(assessment(), "d"), case("allow", alpha=0.0)) == []
 
 

@@ -8,6 +8,8 @@ from rose_guard import Policy
 from rose_guard.policy.diff import Difference, differences
 from tests.policy.random_policies import policies
 
+HATE = Policy.default().rules["hate"].bands[0]
+
 
 def of(text, other="version: 1"):
     return differences(Policy.from_yaml(other), Policy.from_yaml(text))
@@ -31,11 +33,10 @@ def test_what_happens_where_a_model_cannot_be_steered_is_a_difference_and_part_o
 
 
 def test_rules_are_compared_as_they_apply():
-    at = Policy.default().rules["hate"].bands[0].at
-    entry = f"{{threshold: {at}, safe_prompt: hate, reverse_prompt: hate, severity: high}}"
-    assert of(f"version: 1\nhazards: {{hate: {entry}}}") == ()
+    entry = f"{{threshold: {HATE.at}, safe_prompt: hate, reverse_prompt: hate, severity: high}}"
+    assert of(f"version: 1\ndefaults: {{alpha: {HATE.alpha}}}\nhazards: {{hate: {entry}}}") == ()
     assert of(f"version: 1\ndefaults: {{alpha: 0.6}}\nhazards: {{hate: {entry}}}") == (
-        Difference("hazards.hate.bands.0.alpha", "0.5", "0.6"),
+        Difference("hazards.hate.bands.0.alpha", str(HATE.alpha), "0.6"),
     )
 
 
@@ -51,8 +52,9 @@ def test_what_only_one_of_them_has_has_no_other_side():
 def test_a_tenants_rule_is_compared_with_what_it_had_before():
     one = "version: 1\ntenants: {clinic: {}}"
     other = "version: 1\ntenants: {clinic: {hazards: {hate: {alpha: 0.6}}}}"
-    assert of(other, one) == (Difference("tenants.clinic.hazards.hate.bands.0.alpha", "0.5", "0.6"),)
-    assert of(one, other) == (Difference("tenants.clinic.hazards.hate.bands.0.alpha", "0.6", "0.5"),)
+    path, before = "tenants.clinic.hazards.hate.bands.0.alpha", str(HATE.alpha)
+    assert of(other, one) == (Difference(path, before, "0.6"),)
+    assert of(one, other) == (Difference(path, "0.6", before),)
     assert of(one) == (Difference("tenants.clinic", None, "listed"),)
 
 
