@@ -21,9 +21,9 @@ class EmbeddedJudge:
     """Scores an answer window by window; the highest score counts.
 
     It reads the answer alone, and knows neither the question nor whether the answer declines. The shipped classifier
-    reads English, and finds about a third of what does harm: see its card. It was trained on Latent Jailbreak's labelled
-    responses and AdvBench's targets, so its accuracy there says nothing of it elsewhere. A policy that checks answers
-    checks them by the same classifier, and an arm that does must not be judged by it alone.
+    reads English, and finds about a third of what does harm: see its card. It was trained on Latent Jailbreak's
+    labelled responses and AdvBench's targets, so its accuracy there says nothing of it elsewhere. A policy that checks
+    answers checks them by the same classifier, and an arm that does must not be judged by it alone.
 
     Args:
         classifier: what scores a window.
