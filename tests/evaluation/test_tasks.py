@@ -93,6 +93,11 @@ def test_rows_without_ids_are_known_by_their_number(tmp_path):
     ]
 
 
+def test_the_line_break_that_ends_a_published_prompt_is_no_part_of_it(tmp_path):
+    (example,) = load(tmp_path, "ok_test", {"prompt": "Can you pitch a tent?\n"})
+    assert example.messages[0].content == "Can you pitch a tent?"
+
+
 @pytest.mark.parametrize("column", ["hazard", "attack"])
 def test_own_prompts_with_an_unknown_label_are_refused_by_the_labels_there_are(tmp_path, column):
     with pytest.raises(InputError, match=f":1: column `{column}` holds none of "):

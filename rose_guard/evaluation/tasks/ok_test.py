@@ -1,6 +1,6 @@
-"""OKTest: safe prompts with words that look harmful. CSV, one prompt a row.
+"""OKTest: 300 safe prompts with words that look harmful, and 50 held out. CSV with the one column ``prompt``.
 
-The file's first column is its prompts; what its header calls them could not be looked up, so usual names are taken.
+Each published prompt ends in a line break, which is dropped: nobody types it.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def _example(row: Row) -> Example:
-    return Example(row.key("ok_test"), asked(row.text("prompt", "question", "instruction", "text")), "look_alike")
+    return Example(row.key("ok_test"), asked(row.text("prompt", "text").strip()), "look_alike")
 
 
 OK_TEST = Task(
     name="ok_test",
     title="OKTest",
     source="https://github.com/InvokerStark/OverKill",
-    licence="none known",
+    licence="none stated",
     kind="look_alike",
     columns=("prompt",),
     examples=each(_example),
