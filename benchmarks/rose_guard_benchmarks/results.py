@@ -17,20 +17,22 @@ from rose_guard.cli.eval.report import report
 from rose_guard.cli.eval.run import run
 
 FILES = {
-    "ailuminate": "ailuminate_en_dev",
-    "catqa": "catqa_en",
-    "harmful_qa": "harmfulqa",
-    "do_not_answer": "do_not_answer",
-    "advbench": "advbench",
-    "alpaca_eval": "alpaca_eval",
-    "look_alike_prompts": "look_alikes",
-    "latent_jailbreak": "latent_jailbreak_p1",
-    "mmlu": "mmlu_500",
-    "safetybench": "safetybench_zh_subset",
-    "truthfulqa": "truthfulqa",
-    "nq_injected": "nq_injected",
+    "ailuminate": "ailuminate_en_dev.jsonl",
+    "catqa": "catqa_en.jsonl",
+    "harmful_qa": "harmfulqa.jsonl",
+    "do_not_answer": "do_not_answer.jsonl",
+    "advbench": "advbench.jsonl",
+    "alpaca_eval": "alpaca_eval.jsonl",
+    "xstest": "xstest_v2_prompts.csv",
+    "ok_test": "OKTest.csv",
+    "look_alike_prompts": "look_alikes.jsonl",
+    "latent_jailbreak": "latent_jailbreak_p1.jsonl",
+    "mmlu": "mmlu_500.jsonl",
+    "safetybench": "safetybench_zh_subset.jsonl",
+    "truthfulqa": "truthfulqa.jsonl",
+    "nq_injected": "nq_injected.jsonl",
 }
-"""Name of each task's file, less its ``.jsonl``."""
+"""Name of each task's file."""
 JUDGES = ["pattern", "embedded"]
 
 
@@ -54,8 +56,6 @@ class Study:
 
 
 _ALPHAS = [0.3, 0.5, 0.7, 0.9]
-_HARMFUL = ("ailuminate", "catqa", "do_not_answer", "advbench")
-_ORDINARY = ("alpaca_eval", "look_alike_prompts")
 STUDIES = {
     "grid": Study(
         ("ailuminate", "catqa", "harmful_qa"),
@@ -64,24 +64,15 @@ STUDIES = {
         {"alpha": _ALPHAS, "horizon": [16, 64], "beta": [0.0, 0.1], "part": "choose"},
     ),
     "trade_off": Study(
-        ("ailuminate", "catqa", *_ORDINARY),
+        ("ailuminate", "catqa", "alpaca_eval", "look_alike_prompts"),
         ("plain", "policy_ungated", "policy_gated"),
         40,
         {"alpha": _ALPHAS, "part": "choose"},
     ),
     "answers": Study(
-        (*_HARMFUL, *_ORDINARY),
-        (
-            "plain",
-            "safe_prompt",
-            "rose_null",
-            "rose_opposite",
-            "rose_manual",
-            "policy_ungated",
-            "policy_gated",
-            "guard",
-        ),
-        60,
+        ("ailuminate", "catqa", "do_not_answer", "advbench", "alpaca_eval", "xstest", "ok_test"),
+        ("plain", "safe_prompt", "rose_null", "rose_manual", "policy_gated", "guard"),
+        40,
         {},
     ),
     "cross_check": Study(("catqa", "alpaca_eval"), ("rose_manual", "cfg"), 15, {}),
@@ -110,7 +101,7 @@ STUDIES = {
 
 def perform(name: str, study: Study, data: Path, out: Path) -> None:
     """Run a study, or what is missing of it, and write its report."""
-    tasks = [f"{task}={data / FILES[task.partition('+')[0]]}.jsonl" for task in study.tasks]
+    tasks = [f"{task}={data / FILES[task.partition('+')[0]]}" for task in study.tasks]
     run(task=tasks, out=out / name, arm=list(study.arms), limit=study.limit, **study.settings)
     labelled = sorted((data / "labelled").glob("*.jsonl")) if study.judges else []
     with (out / f"{name}.md").open("w", encoding="utf-8") as file, redirect_stdout(file):
