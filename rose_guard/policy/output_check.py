@@ -32,7 +32,7 @@ class OutputCheck:
     """
 
     enabled: bool = False
-    threshold: float = 0.88
+    threshold: float = 0.81
     action: Literal["refuse", "restart"] = "refuse"
     message: str = "refusal"
     window_tokens: int = 64
