@@ -104,9 +104,15 @@ def perform(name: str, study: Study, data: Path, out: Path) -> None:
     tasks = [f"{task}={data / FILES[task.partition('+')[0]]}" for task in study.tasks]
     run(task=tasks, out=out / name, arm=list(study.arms), limit=study.limit, **study.settings)
     labelled = sorted((data / "labelled").glob("*.jsonl")) if study.judges else []
+    drawn = bool(study.judges)
     with (out / f"{name}.md").open("w", encoding="utf-8") as file, redirect_stdout(file):
-        pages = {"html": out / f"{name}.html", "curves": out / f"{name}.svg"} if study.judges else {}
-        report(out / name, judge=list(study.judges), labelled=labelled, **pages)
+        report(
+            out / name,
+            judge=list(study.judges),
+            labelled=labelled,
+            html=out / f"{name}.html" if drawn else None,
+            curves=out / f"{name}.svg" if drawn else None,
+        )
 
 
 def main() -> None:
