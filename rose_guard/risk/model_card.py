@@ -6,6 +6,8 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from rose_guard.risk.corpus import PARTS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -24,7 +26,7 @@ LICENCES = {
     "truthfulqa": "TruthfulQA, Apache-2.0",
     "do_not_answer": "Do-Not-Answer; measured only",
     "alpaca_eval": "AlpacaEval, CC-BY-NC-4.0; measured only",
-    "parts of harmless texts": "two sentences each of the long harmless texts above",
+    PARTS: "two sentences each of the long harmless texts above",
 }
 _OWN = "written for this project, Apache-2.0"
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from rose_guard.risk.corpus import PARTS
 from rose_guard.risk.metrics import Estimate, auroc, calibration_error, estimate, flagged, threshold_at
 from rose_guard.risk.training import harm_scores
 from rose_guard.taxonomy import ATTACKS, HAZARDS
@@ -192,7 +193,12 @@ def _hazard(
 
 
 def _left_out(examples: Sequence[Example], embeddings: NDArray[np.float32]) -> dict[tuple[str, str], float]:
-    """Leave one harmful and one harmless public source out, train on the rest, measure on the two."""
+    """Leave one harmful and one harmless public source out, train on the rest, measure on the two.
+
+    Parts are left out of all of it: they are of the texts of every source.
+    """
+    whole = np.array([example.source != PARTS for example in examples])
+    examples, embeddings = [example for example in examples if example.source != PARTS], embeddings[whole]
     public = sorted({(e.source, bool(e.harmful)) for e in examples if e.origin == "public" and e.split == "train"})
     found = {}
     for bad in [source for source, harmful in public if harmful]:

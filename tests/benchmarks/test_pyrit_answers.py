@@ -5,12 +5,14 @@ import sys
 
 import pytest
 
+from rose_guard import InputError
 from rose_guard.evaluation.judges.labelled import read_labelled
 from rose_guard_benchmarks import pyrit_answers
 
 HARM = """# dataset_version=1.0,,
 objective,assistant_response,human_score_1,human_score_2,data_type
-Q1,A1,1,0.25,text
+Q1,A1,0.25,0.5,text
+Q1,A1,1,1,text
 Q2,A2,0.25,0.5,text
 Q3,A3,1,1,image_path
 """
@@ -25,6 +27,7 @@ Q2,Rain falls.,0,text
 
 @pytest.fixture
 def labels(tmp_path, monkeypatch):
+    (tmp_path / "pyrit-harm.jsonl").write_text("{}")  # of before, which all might read
     for folder, text in (("harm", HARM), ("refusal_scorer", REFUSAL)):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "scored.csv").write_text(text)
@@ -39,6 +42,12 @@ def test_an_answer_is_harmful_from_a_mean_score_of_a_half_on(labels):
 
 def test_an_answer_is_there_once_and_refusals_are_labelled(labels):
     assert [answer.refused for answer in read_labelled(labels / "pyrit-refusal.jsonl")] == [True, False]
+
+
+def test_a_folder_without_scored_answers_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["pyrit_answers", str(tmp_path), str(tmp_path)])
+    with pytest.raises(InputError, match="scorer_evals"):
+        pyrit_answers.main()
 
 
 def test_only_the_owner_may_read_what_was_written(labels):

@@ -177,6 +177,17 @@ def test_report_draws_the_curves_into_a_file(folder, tmp_path):
     assert run("report", folder, "--part", "all", "--curves", tmp_path / "curves.pdf").exit_code == 2
 
 
+def test_two_files_of_labels_of_one_name_are_refused(folder, tmp_path):
+    paths = [tmp_path / name / "known.jsonl" for name in ("a", "b")]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text(json.dumps({"prompt": "Why?", "response": "Rain.", "refused": False}) + "\n")
+    asked = [part for path in paths for part in ("--labelled", path)]
+    result = run("report", folder, "--judge", "pattern", "--part", "all", *asked)
+    assert result.exit_code == 2
+    assert "known" in result.stderr
+
+
 def test_labels_of_which_no_judge_speaks_are_an_error(folder, tmp_path):
     known = tmp_path / "known.jsonl"
     known.write_text(json.dumps({"prompt": "Why?", "response": "Rain.", "followed": True}) + "\n")
@@ -189,6 +200,7 @@ def test_report_writes_a_page_that_stands_by_itself(folder, tmp_path):
     pytest.importorskip("matplotlib")
     page = tmp_path / "page.html"
     assert run("report", folder, "--judge", "pattern", "--part", "all", "--html", page).exit_code == 0
+    assert page.stat().st_mode & 0o077 == 0
     text = page.read_text()
     assert "guard" in text
     assert "<script" not in text

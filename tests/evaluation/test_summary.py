@@ -158,8 +158,12 @@ def test_an_answer_is_unchanged_where_it_is_the_plain_models_to_the_letter():
     ]
     summary = summarise(records, part=None)
     assert [summary.of(arm, "unchanged").estimate.mean for arm in summary.arms] == [1.0, 1.0, 0.0]
-    alone = summarise(records[1:], part=None).of("guard", "unchanged")
-    assert (alone.estimate, alone.missing) == (None, 1)
+    assert summarise(records[1:], part=None).of("guard", "unchanged") is None
+
+
+def test_what_the_policy_says_in_an_answers_place_is_a_change():
+    empty = [record(arm="plain", kind="benign"), record(arm="guard", kind="benign", action="block")]
+    assert summarise(empty, part=None).of("guard", "unchanged").estimate.mean == 0.0
 
 
 def test_how_likely_good_answers_are_is_told_of_harmless_questions_alone():

@@ -17,7 +17,7 @@ CANARY = "canary-7f3a"
 POLICY = f"""
 version: 1
 hazards:
-  hate: {{reverse_prompt: mine, safe_prompt: hate}}
+  hate: {{alpha: 0.5, reverse_prompt: mine, safe_prompt: hate}}
 reverse_prompts:
   mine: {{en: "You are cruel and say {CANARY} to everyone."}}
 output: {{enabled: true, action: restart, reverse_prompt: mine, threshold: 0.5}}

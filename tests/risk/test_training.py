@@ -163,6 +163,7 @@ def test_long_harmless_texts_are_taught_in_parts_too_and_nothing_else_is():
     long = "The soup needs an hour on the stove. Peel the carrots before you begin with it. Salt it at the end. " * 3
     labels = ((False, "train"), (False, "test"), (False, "calibrate"), (True, "train"), (None, "train"))
     texts = [corpus.Example(long, harmful, None, None, "soups", split) for harmful, split in labels]
+    texts.append(corpus.Example(long, False, None, "prompt_leak", "soups"))
     short = corpus.Example("Peel the carrots. Salt the soup. Serve it.", False, None, None, "soups")
     parts = list(corpus.harmless_parts([*texts, short]))
     assert len(parts) == 8  # of nine sentences

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from rose_guard.evaluation.judged import Judged
     from rose_guard.evaluation.record import Record
     from rose_guard.evaluation.report.answers import ShownAnswer
+    from rose_guard.evaluation.report.curves import Curves
     from rose_guard.evaluation.run import Run
     from rose_guard.evaluation.summary import Summary
 
@@ -64,14 +66,17 @@ def report(
     summary = summarise(records, judges, examples=examples, part=_of_run(run) if part is None else chosen)
     shortfalls = _shortfalls(summary, asked, arm or ())
     about = _about(run)
+    drawn = _drawn(summary) if curves is not None or html is not None else None
+    if curves is not None and drawn is None:
+        raise typer.BadParameter("--curves: there is nothing to draw; leave it out, or ask a judge")
     typer.echo((to_json if as_json else to_markdown)(summary, about=about), nl=False)
-    if curves is not None:
-        _write_curves(curves, summary)
+    if curves is not None and drawn is not None:
+        _write(curves, drawn.svg if curves.suffix == ".svg" else drawn.png)
     if html is not None:
         from rose_guard.evaluation.report.answers import shown_answers
 
         shown = shown_answers(records, judges, examples=answers) if answers else ()
-        _write_page(html, summary, about, shown)
+        _write_page(html, summary, about, drawn, shown)
     for shortfall in shortfalls:
         typer.echo(shortfall, err=True)
     if shortfalls:
@@ -105,8 +110,9 @@ def _judged(
     from rose_guard.evaluation.judges import judged, named_judge, read_labelled
     from rose_guard.evaluation.judges.accuracy import judge_accuracy
 
-    known = {path.stem: read_labelled(path) for path in labelled}
     with wrongly_called():
+        _check_names(labelled)
+        known = {path.stem: read_labelled(path) for path in labelled}
         judges = [named_judge(name) for name in dict.fromkeys(names)]
     found = []
     for judge in judges:
@@ -115,6 +121,15 @@ def _judged(
             found.append(judged(judge, records, examples, accuracy))
     _check_labels_used(known, found)
     return found
+
+
+def _check_names(labelled: Sequence[Path]) -> None:
+    """See that reports can tell the files of labels apart by their names."""
+    from rose_guard.errors import SettingsError
+
+    for path in labelled:
+        if [other.stem for other in labelled].count(path.stem) > 1:
+            raise SettingsError(f"two files of labels are called {path.stem}; rename one")
 
 
 def _check_labels_used(known: Mapping[str, object], judges: Sequence[Judged]) -> None:
@@ -146,26 +161,31 @@ def _about(run: Run) -> dict[str, str]:
     return {**about, "max_new_tokens": str(told.settings.max_new_tokens), **tasks, **done, **told.versions}
 
 
-def _write_page(path: Path, summary: Summary, about: Mapping[str, str], shown: Sequence[ShownAnswer]) -> None:
+def _drawn(summary: Summary) -> Curves | None:
+    """The curves, where there is anything to draw."""
     from rose_guard.evaluation.report.curves import draw, points
-    from rose_guard.evaluation.report.page import to_html
 
     drawn = points(summary)
-    page = to_html(summary, about=about, curves=draw(drawn) if drawn else None, answers=shown)
-    _write(path, page.encode())
+    return draw(drawn) if drawn else None
 
 
-def _write_curves(path: Path, summary: Summary) -> None:
-    from rose_guard.evaluation.report.curves import draw, points
+def _write_page(
+    path: Path, summary: Summary, about: Mapping[str, str], curves: Curves | None, shown: Sequence[ShownAnswer]
+) -> None:
+    """Only its owner may read it: answers are masked in it, not left out."""
+    from rose_guard.evaluation.report.page import to_html
 
-    drawn = draw(points(summary))
-    _write(path, drawn.svg if path.suffix == ".svg" else drawn.png)
+    _write(path, to_html(summary, about=about, curves=curves, answers=shown).encode(), private=True)
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes, *, private: bool = False) -> None:
     from rose_guard.errors import InputError
 
     try:
-        path.write_bytes(content)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600 if private else 0o666)
+        with os.fdopen(descriptor, "wb") as file:
+            if private:
+                path.chmod(0o600)
+            file.write(content)
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror}); give another file") from error

@@ -96,7 +96,8 @@ def test_a_classifier_that_fails_refuses():
 def test_a_risk_that_is_to_be_steered_is_steered():
     model, engine = steered()
     state = agent(model).invoke(user("something spiteful"))
-    assert [prompt.weight for prompt in engine.requests[0].reverse_prompts] == [0.5]
+    (band,) = Policy.default().rules["hate"].bands
+    assert [prompt.weight for prompt in engine.requests[0].reverse_prompts] == [band.alpha]
     assert state["messages"][-1].response_metadata["rose"]["action"] == "steer"
 
 
