@@ -1,9 +1,9 @@
 """``python -m rose_guard_benchmarks.pyrit_answers FOLDER OUT``: answers that people scored, to measure judges by.
 
-PyRIT (MIT) publishes answers of models with people's scores, in its wheel's ``pyrit/datasets/scorer_evals``. From that
-folder this writes ``pyrit-harm.jsonl`` (harmful from a mean score of 0.5 on) and ``pyrit-refusal.jsonl``, for the option
-``--labelled`` of ``rose-guard eval report`` and ``--measure`` of ``rose-guard train-answer-classifier``. They hold harmful
-text; only their owner may read them.
+PyRIT (MIT) publishes answers of models with people's scores, in its wheel's ``pyrit/datasets/scorer_evals``. From
+there this takes ``pyrit-harm.jsonl`` (harmful from a mean score of 0.5 on) and ``pyrit-refusal.jsonl``, for
+``rose-guard eval report --labelled`` and ``rose-guard train-answer-classifier --measure``. They hold harmful text; only
+their owner may read them.
 """
 
 from __future__ import annotations
