@@ -29,6 +29,13 @@ class FakeRedis(fakeredis.FakeRedis):
         return {"maxmemory": self.maxmemory, "maxmemory_policy": self.policy}
 
 
+def new_server():
+    """A server that has its database: clients that connect to a new one at once may each make their own."""
+    server = fakeredis.FakeServer()
+    FakeRedis(server=server).ping()
+    return server
+
+
 @dataclass(frozen=True)
 class Store:
     """One kind of store; ``place`` is what two memories have to share to be one."""
@@ -46,7 +53,7 @@ def stores(folder):
         Store("sqlite", lambda: folder / f"{next(numbers)}.db", SQLiteConversations, read_files),
         Store(
             "redis",
-            fakeredis.FakeServer,
+            new_server,
             lambda server, **options: RedisConversations(FakeRedis(server=server), **options),
             read_keys,
         ),
