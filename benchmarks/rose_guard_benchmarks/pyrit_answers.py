@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import sys
 from collections import defaultdict
 from itertools import dropwhile
@@ -69,10 +68,9 @@ def main() -> None:
         if not rows:
             raise InputError(f"{folder} holds no scored answers; give pyrit/datasets/scorer_evals of PyRIT's wheel")
         path = out / f"{name}.jsonl"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            path.chmod(_OWNER_ONLY)
-            file.writelines(json.dumps(row) + "\n" for row in rows)
+        path.touch(mode=_OWNER_ONLY)
+        path.chmod(_OWNER_ONLY)
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
 if __name__ == "__main__":

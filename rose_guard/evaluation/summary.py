@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from rose_guard.errors import InputError, SettingsError
 from rose_guard.evaluation import fluency
-from rose_guard.evaluation.figures import FIGURES, Case, Figure, declined, is_answer
+from rose_guard.evaluation.figure import Case
+from rose_guard.evaluation.figures import FIGURES, declined, is_answer
 from rose_guard.evaluation.judged import Judged
 from rose_guard.evaluation.measurement import ALL, Comparison, Measurement, Scope
 from rose_guard.evaluation.statistics import bootstrap, holm, paired_bootstrap, paired_test, per_unit, wilson
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from rose_guard.evaluation.example import Example
+    from rose_guard.evaluation.figure import Figure
     from rose_guard.evaluation.record import Record
     from rose_guard.evaluation.statistics import Interval
     from rose_guard.evaluation.task import Part
@@ -101,7 +103,7 @@ def summarise(
     silent = []
     loops = {record.key for record in kept if _is_degenerate(record)}
     for figure in FIGURES.values():
-        if figure.name == "unchanged" and BASELINE not in arms:
+        if figure.against_plain and BASELINE not in arms:
             continue
         for judge in judged if figure.judged else [_NOBODY]:
             if figure.judged and _is_silent(figure, judge, kept):

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from rose_guard.errors import InputError, SettingsError
 from rose_guard.evaluation.example import Example
-from rose_guard.evaluation.figures import FIGURES, Case
+from rose_guard.evaluation.figure import Case
+from rose_guard.evaluation.figures import FIGURES
 from rose_guard.evaluation.judge import Verdict
 from rose_guard.evaluation.judged import Judged
 from rose_guard.evaluation.measurement import Scope

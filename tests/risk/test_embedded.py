@@ -103,7 +103,7 @@ def test_a_name_is_read_too(classifier):
 
 
 def test_prompts_never_trained_on_are_told_apart(classifier):
-    """The held-out contrast pairs share words and topic; the figure is the one in the classifier's page."""
+    """The held-out contrast pairs share words and topic."""
     held_out = [e for e in own_examples() if e.split == "test" and e.source.startswith("contrast pairs")]
     scores = [assessment.harmful for assessment in classifier.classify_many([e.text for e in held_out])]
     assert roc_auc_score([example.harmful for example in held_out], scores) > 0.87

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -182,10 +181,9 @@ def _write(path: Path, content: bytes, *, private: bool = False) -> None:
     from rose_guard.errors import InputError
 
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600 if private else 0o666)
-        with os.fdopen(descriptor, "wb") as file:
-            if private:
-                path.chmod(0o600)
-            file.write(content)
+        if private:
+            path.touch(mode=0o600)
+            path.chmod(0o600)
+        path.write_bytes(content)
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror}); give another file") from error

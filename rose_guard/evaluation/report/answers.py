@@ -6,7 +6,8 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rose_guard.evaluation.figures import Case, declined, is_answer, is_harmful
+from rose_guard.evaluation.figure import Case
+from rose_guard.evaluation.figures import declined, is_answer, is_harmful
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

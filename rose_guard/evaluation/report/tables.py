@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rose_guard.evaluation.figures import FIGURES, Figure
+from rose_guard.evaluation.figures import FIGURES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from rose_guard.evaluation.figure import Figure
     from rose_guard.evaluation.judged import Accuracy, Judged
     from rose_guard.evaluation.measurement import Comparison, Measurement, Scope
     from rose_guard.evaluation.statistics import Interval
