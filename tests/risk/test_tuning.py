@@ -1,5 +1,6 @@
 """Laws of tuning the embedder, in a few steps on a few pairs."""
 
+from dataclasses import replace
 from itertools import islice
 
 import pytest
@@ -10,7 +11,7 @@ from rose_guard.risk.embedder import SentenceEmbedder
 from rose_guard.risk.encoder_delta import EncoderDelta
 from rose_guard.risk.tuning import TuningSettings, tune
 
-SETTINGS = TuningSettings(epochs=3, pairs_per_step=8, layers=(5,), learning_rate=5e-4)
+SETTINGS = TuningSettings(epochs=3, pairs_per_step=8, layers=(5,), learning_rate=5e-4, seeds=(0,))
 
 
 def tuned(pairs, singles, settings=SETTINGS):
@@ -53,3 +54,17 @@ def test_an_embedder_with_the_change_scores_like_the_tuned_one(taught):
     rebuilt = SentenceEmbedder(delta)
     one, other = (e.embed([e.windows(text)[0] for text in texts]) for e in (embedder, rebuilt))
     assert torch.nn.functional.cosine_similarity(one, other).min() > 0.999
+
+
+def test_tunings_with_several_seeds_are_averaged(taught):
+    pairs, singles, *_ = taught
+    first, second, both = SentenceEmbedder(), SentenceEmbedder(), SentenceEmbedder()
+    steps = []
+    for embedder, seeds in ((first, (0,)), (second, (1,)), (both, (0, 1))):
+        settings = replace(SETTINGS, epochs=1, seeds=seeds)
+        tune(embedder, pairs, singles, settings, report=lambda *told: steps.append(told[:2]))
+    name = "encoder.layer.5.output.dense.weight"
+    one, other, mean = (e.model.state_dict()[name] for e in (first, second, both))
+    assert not torch.equal(one, other)
+    torch.testing.assert_close(mean, (one + other) / 2)
+    assert steps[-1][0] == steps[-1][1] == 2 * steps[0][1], "the report counts the steps of all tunings"
