@@ -117,7 +117,8 @@ def _sources(examples: Sequence[Example]) -> Iterable[Sequence[str]]:
     counts = Counter((example.source, example.origin, example.split) for example in examples)
     for source, origin in dict.fromkeys((example.source, example.origin) for example in examples):
         whose = {"own": _OWN, "public": LICENCES.get(source, ""), "given": "given for this run"}[origin]
-        yield source, str(counts[source, origin, "train"]), str(counts[source, origin, "test"]), whose
+        name = f"{source}, {origin}" if source == PARTS else source
+        yield name, str(counts[source, origin, "train"]), str(counts[source, origin, "test"]), whose
 
 
 def _look_alikes(report: Report) -> list[str]:
