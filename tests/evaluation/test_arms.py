@@ -201,6 +201,19 @@ def test_a_gated_arms_alpha_holds_where_the_policy_would_refuse():
     assert request_of(arm, child_sexual_exploitation=0.9)[0].decision.alpha == pytest.approx(0.3)
 
 
+@pytest.mark.parametrize("scores", [{}, {"hate": 1.0}, {"privacy": 1.0, "child_sexual_exploitation": 1.0}], ids=str)
+def test_arms_under_one_gate_differ_in_what_they_contrast_with_alone(scores):
+    (gated, ours), (_, prompt), (_, null) = (
+        request_of(arm, **scores) for arm in ("policy_gated", "policy_prompt", "policy_null")
+    )
+    steered = gated.decision.action == "steer"
+    assert steered == bool(scores)
+    assert ours.safe_prompt == prompt.safe_prompt == null.safe_prompt
+    assert (prompt.reverse_prompts, prompt.settings.alpha) == ((), 0.0)
+    assert [each.text for each in null.reverse_prompts] == [""] * steered
+    assert null.settings == ours.settings
+
+
 @pytest.mark.parametrize(
     "values",
     [
@@ -215,6 +228,9 @@ def test_a_gated_arms_alpha_holds_where_the_policy_would_refuse():
         {"gate": "risk", "reverse": "x"},
         {"gate": "never", "alpha": 0.5},
         {"gate": "guard", "decoder": "generate"},
+        {"gate": "risk", "against": "nothing", "alpha": 0.5},
+        {"gate": "always", "alpha": 0.5, "reverse": "", "system": "y", "against": "null"},
+        {"against": "nothing"},
     ],
     ids=str,
 )
