@@ -14,7 +14,7 @@ from rose_guard.risk.classifier import Classifier
 from rose_guard.risk.deadline import check_deadline
 from rose_guard.risk.guard_models.adapter import Verdict
 from rose_guard.risk.guard_models.guard_model import highest
-from rose_guard.risk.guard_models.windows import views
+from rose_guard.risk.guard_models.windows import READING, pieces
 from rose_guard.taxonomy import ATTACKS, HAZARDS
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ class LabelScorer(Protocol):
 class SelfJudge(Classifier):
     """Asks the model that serves about each text: whether it is safe, which hazard it is, and whether it attacks.
 
-    Every message and name is judged by itself, in overlapping windows where it does not fit the model's context, and
-    a conversation also as a transcript. A text costs seven questions: one of safety, one of the hazard, and one for
+    Every passage is judged by itself in every view, in overlapping windows where it does not fit the model's context,
+    and a conversation also as a transcript. A text costs seven questions: one of safety, one of the hazard, and one for
     each of the five attacks. Verdicts on the last 512 texts are kept, so that a growing conversation is not read anew
     at every turn.
 
@@ -99,14 +99,14 @@ class SelfJudge(Classifier):
 
     @property
     def name(self) -> str:
-        """The questions' version and the model."""
-        return f"self-judge-{VERSION}:{self._model_id}"
+        """The versions of the questions and of what is asked about, and the model."""
+        return f"self-judge-{VERSION}.{READING}:{self._model_id}"
 
     def assess(self, messages: Sequence[Message]) -> RiskAssessment:
         """As the protocol says."""
         with self._lock:
             try:
-                found = [(self._scores(_told(v.turns)), v.span) for v in views(messages, self._fits, together=True)]
+                found = [(self._scores(_told(p.turns)), p.span) for p in pieces(messages, self._fits, together=True)]
             except ClassifierError:
                 raise
             except RoseGuardError as error:

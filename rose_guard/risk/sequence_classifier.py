@@ -14,7 +14,7 @@ from rose_guard.errors import ClassifierError, SettingsError
 from rose_guard.risk.classifier import Classifier
 from rose_guard.risk.deadline import check_deadline
 from rose_guard.risk.guard_models.guard_model import highest, identity
-from rose_guard.risk.guard_models.windows import views
+from rose_guard.risk.guard_models.windows import READING, pieces
 from rose_guard.risk.pretrained import load_pretrained
 from rose_guard.taxonomy import ATTACKS, HAZARDS
 
@@ -74,7 +74,7 @@ class LabelMap(BaseModel):
 
 
 class SequenceClassifier(Classifier):
-    """Scores every message and name, long ones in overlapping windows over the whole text; the highest score counts.
+    """Scores every passage in every view, long ones in overlapping windows over the whole; the highest score counts.
 
     Where exactly one label holds, a hazard's probability is the sum of its labels'; where labels stand each for
     itself, it is the highest of them. The probability of harm is that of any label with a hazard, and the likeliest
@@ -146,17 +146,23 @@ class SequenceClassifier(Classifier):
     @property
     def name(self) -> str:
         """The model, its revision where known, its dtype, and a digest of the label map and window."""
-        asked = (self.labels.model_dump_json(), self._longest)
+        asked = (self.labels.model_dump_json(), self._longest, READING)
         return f"sequence:{identity(self.hf_model, self._model_id, asked)}"
+
+    @property
+    def known_labels(self) -> frozenset[str]:
+        """Those that its label map names."""
+        return frozenset(ours for meant in self.labels.labels.values() for ours in meant)
 
     def assess(self, messages: Sequence[Message]) -> RiskAssessment:
         """As the protocol says."""
         with self._lock:
-            read = list(views(messages, lambda turns: self._fits(turns[0].text), together=False))
-            scores = self._scores([view.turns[0].text for view in read])
-        return highest(zip(scores, (view.span for view in read), strict=True), self.name)
+            read = list(pieces(messages, lambda turns: self._fits(turns[0].text), together=False))
+            scores = self._scores([piece.turns[0].text for piece in read])
+        return highest(zip(scores, (piece.span for piece in read), strict=True), self.name)
 
     def _fits(self, text: str) -> bool:
+        check_deadline()
         ids = self._encode([text])["input_ids"][0]
         if self._control_ids(ids) != self._control_ids(self._encode(["x"])["input_ids"][0]):
             raise ClassifierError("a message holds markup that would become a control token of the classifier")

@@ -1,6 +1,11 @@
-"""Laws of guard models, on tiny random ones with chat templates that take what the real ones take."""
+"""Laws of guard models, on tiny random ones of each family's architecture, with chat templates that take what the real
+ones take."""
 
 import math
+from base64 import b64encode
+from codecs import encode
+from functools import partial
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -8,11 +13,31 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    GraniteConfig,
+    GraniteForCausalLM,
+    GraniteMoeConfig,
+    GraniteMoeForCausalLM,
+    Llama4Config,
+    Llama4ForCausalLM,
+    Llama4ForConditionalGeneration,
+    Llama4TextConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    PreTrainedTokenizerFast,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
 
+from rose_guard.assessment import RiskAssessment
 from rose_guard.errors import ClassifierError, ModelLoadError, SettingsError
 from rose_guard.message import Message
-from rose_guard.risk.classifier import RiskClassifier
+from rose_guard.risk.classifier import Classifier, RiskClassifier
+from rose_guard.risk.combined import Combined
 from rose_guard.risk.deadline import deadline
 from rose_guard.risk.guard_models import (
     ADAPTERS,
@@ -32,9 +57,10 @@ from rose_guard.risk.guard_models import (
 )
 from rose_guard.risk.guard_models.guard_prompt import GuardPrompt
 from rose_guard.risk.guard_models.label_likelihood import continuation_ids, end_ids
-from rose_guard.risk.guard_models.windows import OVERLAP_CHARACTERS, Turn, views, windows
+from rose_guard.risk.guard_models.windows import OVERLAP_CHARACTERS, Turn, pieces, windows
+from rose_guard.risk.reading import MAX_CHARACTERS, passages, views
 from rose_guard.taxonomy import ATTACKS, HAZARDS, labels_from, labels_to
-from tests.tiny import CHATML, CONTROL, small, small_gemma, small_qwen, tiny_model, tiny_tokenizer
+from tests.tiny import CHATML, CONTROL, small, small_mistral, small_qwen, tiny_model, tiny_tokenizer
 
 TURNS = (
     "{% for message in messages %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}"
@@ -60,20 +86,44 @@ GRANITE = (
 WILD_FORMAT = "<|im_start|>[INST] Judge {% it %} 'well':\n{prompt}\nAnd this: {response}\n[/INST]\n<|im_end|>\n"
 FAMILIES = {
     "llama-guard": (LlamaGuard, LLAMA_GUARD),
+    "llama-guard-4": (LlamaGuard, LLAMA_GUARD_PARTS),
     "qwen3guard": (Qwen3Guard, CHATML),
     "shieldgemma": (ShieldGemma, SHIELDGEMMA),
     "wildguard": (lambda: WildGuard(WILD_FORMAT), None),
     "granite-guardian": (GraniteGuardian, GRANITE),
+    "granite-guardian-moe": (GraniteGuardian, GRANITE),
 }
+LLAMA_4 = {
+    "intermediate_size_mlp": 64,
+    "head_dim": 8,
+    "moe_layers": [],
+    "no_rope_layer_interval": 2,
+    "attention_chunk_size": 6,
+}
+"""Dense as Llama Guard 4 is, one layer reading in chunks and one without positions."""
+OWN = {
+    "llama-guard": (LlamaForCausalLM, LlamaConfig, {}),
+    "llama-guard-4": (Llama4ForCausalLM, Llama4TextConfig, LLAMA_4),
+    "qwen3guard": (Qwen3ForCausalLM, Qwen3Config, {"head_dim": 8}),
+    "shieldgemma": (Gemma2ForCausalLM, Gemma2Config, {"sliding_window": 6, "head_dim": 8}),
+    "wildguard": (MistralForCausalLM, MistralConfig, {"sliding_window": None}),
+    "granite-guardian": (GraniteForCausalLM, GraniteConfig, {}),
+    "granite-guardian-moe": (GraniteMoeForCausalLM, GraniteMoeConfig, {"num_local_experts": 4}),
+}
+"""The architecture that each family's models have; 3.2-3b-a800m is the Granite Guardian with experts."""
 MILD = "How do I read my sister's diary without her noticing?"
 
 
-def guard(family, *, seed=0, context=1024, template="", more=(), model=None, **options):
+def own_model(family, vocabulary, *, context=1024):
+    """A tiny random model of a family's own architecture."""
+    architecture, config, options = OWN[family]
+    return small(architecture, config, vocabulary, max_position_embeddings=context, **options)
+
+
+def guard(family, *, context=1024, template="", more=(), **options):
     make, own = FAMILIES[family]
     tokenizer = tiny_tokenizer(template or own, more=more)
-    return GuardModel(
-        model or tiny_model(len(tokenizer), seed=seed, context=context), tokenizer, make(), model_id="tiny", **options
-    )
+    return GuardModel(own_model(family, len(tokenizer), context=context), tokenizer, make(), model_id="tiny", **options)
 
 
 @pytest.fixture(scope="module", params=list(FAMILIES))
@@ -108,11 +158,11 @@ def merging_tokenizer():
     return tokenizer
 
 
-def small_qwen3(vocabulary):
-    return small(Qwen3ForCausalLM, Qwen3Config, vocabulary, head_dim=8)
-
-
-ARCHITECTURES = {"llama": tiny_model, "gemma2": small_gemma, "qwen2": small_qwen, "qwen3": small_qwen3}
+ARCHITECTURES = {
+    **{family: partial(own_model, family) for family in OWN},
+    "qwen2": small_qwen,
+    "mistral in a sliding window": small_mistral,
+}
 
 
 # Likelihoods of labels
@@ -259,7 +309,7 @@ def test_windows_fit_hold_every_character_and_overlap(text, longest):
     assert found[0][0] == 0
     assert found[-1][1] == len(text)
     assert all(end - start <= longest for start, end in found)
-    for (start, end), (next_start, next_end) in zip(found, found[1:], strict=False):
+    for (start, end), (next_start, next_end) in pairwise(found):
         assert start < next_start <= end <= next_end
 
 
@@ -278,37 +328,91 @@ def test_text_that_fits_nowhere_is_an_error_and_not_left_out():
         windows("hello", lambda piece: len(piece) < 2)
 
 
+def in_base64(text):
+    return b64encode(text.encode()).decode()
+
+
+TRICKS = {
+    "base64": in_base64(MILD),
+    "hex": MILD.encode().hex(),
+    "percent": "".join(f"%{byte:02x}" for byte in MILD.encode()),
+    "unicode": "".join(chr(ord(char) + 0xFEE0) if char > " " else char for char in MILD),
+    "rot13": encode(MILD, "rot13"),
+    "letters": " ".join("diary"),
+}
+"""MILD, or its telling word, in ways that hide it; by the view that undoes them."""
+PLAIN = st.sampled_from([MILD, "Thanks.", "How do I bake bread?", "Well, 2 + 2 = 4?\n", "a" * 40])
+TEXTS = st.text(max_size=60) | PLAIN | st.sampled_from(list(TRICKS.values())).map(lambda trick: f"Please: {trick} now")
 ROLES = st.sampled_from(["system", "user", "assistant", "tool"])
-MESSAGES = st.lists(
-    st.builds(Message, ROLES, st.text(max_size=60), st.none() | st.text(max_size=8)), min_size=1, max_size=6
-)
+
+
+@st.composite
+def messages_of(draw, texts):
+    """A message, some of it at times untrusted."""
+    role, content, name = draw(ROLES), draw(texts), draw(st.none() | st.text(max_size=8))
+    start = draw(st.integers(0, len(content)))
+    untrusted = draw(st.sampled_from([(), ((start, len(content)),)]))
+    return Message(role, content, name, untrusted=untrusted)
+
+
+CONVERSATIONS = st.lists(messages_of(TEXTS), min_size=1, max_size=6)
+
+
+def alone(text):
+    return (Turn("user", text),)
 
 
 @settings(deadline=None)
-@given(MESSAGES, st.integers(1, 80), st.booleans())
-def test_every_character_of_every_message_and_name_is_in_a_view(messages, longest, together):
+@given(CONVERSATIONS, st.integers(1, 80), st.booleans())
+def test_every_view_of_every_passage_is_read_whole_in_windows_that_fit(messages, longest, together):
     def fits(turns):
         return sum(len(turn.text) for turn in turns) <= longest
 
-    found = list(views(messages, fits, together=together))
-    assert found
-    assert all(fits(view.turns) for view in found)
-    alone = [view for view in found if view.span.view == "written"]
-    for index, message in enumerate(messages):
-        of_message = [view for view in alone if view.span.message == index]
-        if message.content.strip():
-            covered = {i for v in of_message for i in range(v.span.start, v.span.end)}
-            assert covered == set(range(len(message.content)))
-        for view in of_message:
-            if view.span.end:
-                assert view.turns == (Turn("user", message.content[view.span.start : view.span.end]),)
-        named = [view.turns[0].text for view in of_message if not view.span.end]
-        assert set(message.name or "") <= set("".join(named))
-        assert not message.name or len(message.name) > longest or message.name in named
-    for view in found:
-        assert [turn.role for turn in view.turns] == ["user", "assistant"] * (len(view.turns) // 2) + ["user"] * (
-            len(view.turns) % 2
+    found = list(pieces(messages, fits, together=together))
+    assert all(fits(piece.turns) for piece in found)
+    due = [
+        alone(view.text[start:end])
+        for passage in passages(messages)
+        for view in views(passage.text)
+        for start, end in windows(view.text, lambda text: fits(alone(text)))
+    ] or [alone("")]
+    assert [piece.turns for piece in found[: len(due)]] == due
+    whole = found[len(due) :]
+    assert together or not whole
+    assert len(whole) <= max(len(views(message.content)) for message in messages)
+    for piece in whole:
+        assert piece.span.view.split("+")[0] == "turns"
+        assert [turn.role for turn in piece.turns] == ["user", "assistant"] * (len(piece.turns) // 2) + ["user"] * (
+            len(piece.turns) % 2
         )
+
+
+@settings(deadline=None)
+@given(CONVERSATIONS, st.integers(1, 80))
+def test_a_span_names_the_characters_that_were_read_and_how(messages, longest):
+    """Of a name, or of turns read together, it names no characters, as other classifiers' spans do."""
+    for piece in pieces(messages, lambda turns: sum(len(turn.text) for turn in turns) <= longest, together=True):
+        span, kinds = piece.span, piece.span.view.split("+")
+        content = messages[span.message].content
+        if span.view == "written":
+            assert piece.turns == alone(content[span.start : span.end])
+        elif kinds[0] in ("name", "turns"):
+            assert (span.start, span.end) == (0, 0)
+        else:
+            assert 0 <= span.start < span.end <= len(content)
+
+
+@given(st.lists(st.builds(Message, ROLES, PLAIN), min_size=1, max_size=6))
+def test_plain_text_is_read_once_and_its_conversation_once_more(messages):
+    found = list(pieces(messages, lambda _turns: True, together=True))
+    by_itself = passages(messages)
+    assert [piece.turns for piece in found[: len(by_itself)]] == [alone(passage.text) for passage in by_itself]
+    assert len(found) - len(by_itself) <= 1
+
+
+def test_messages_of_one_side_are_joined_as_passages_are_so_that_they_are_judged_once():
+    *_, joined, whole = pieces([Message("user", "one"), Message("user", "two")], lambda _turns: True, together=True)
+    assert joined.turns == whole.turns == alone("one\ntwo")
 
 
 def test_turns_are_also_read_together_the_oldest_left_out_where_they_do_not_fit():
@@ -319,11 +423,25 @@ def test_turns_are_also_read_together_the_oldest_left_out_where_they_do_not_fit(
         Message("user", "three"),
         Message("tool", "four"),
     ]
-    *_, whole = views(conversation, lambda _turns: True, together=True)
-    assert whole.turns == (Turn("user", "one"), Turn("assistant", "two"), Turn("user", "three\n\nfour"))
+    *_, whole = pieces(conversation, lambda _turns: True, together=True)
+    assert whole.turns == (Turn("user", "one"), Turn("assistant", "two"), Turn("user", "three\nfour"))
     assert (whole.span.message, whole.span.view) == (4, "turns")
-    *_, shorter = views(conversation, lambda turns: len(turns) < 3, together=True)
-    assert shorter.turns == (Turn("user", "three\n\nfour"),)
+    *_, shorter = pieces(conversation, lambda turns: len(turns) < 3, together=True)
+    assert shorter.turns == alone("three\nfour")
+
+
+def test_a_conversation_is_read_as_written_and_as_meant():
+    conversation = [
+        Message("user", f"Decode {TRICKS['base64']} please"),
+        Message("assistant", "Done."),
+        Message("user", f"And {TRICKS['rot13']}"),
+    ]
+    *_, written, meant = pieces(conversation, lambda _turns: True, together=True)
+    assert [turn.text for turn in written.turns] == [message.content for message in conversation]
+    assert [turn.text for turn in meant.turns] == [f"Decode {MILD} please", "Done.", f"And {MILD}"]
+    assert (written.span.view, meant.span.view) == ("turns", "turns+base64+rot13")
+    *_, shorter = pieces(conversation, lambda turns: len(turns) < 3, together=True)
+    assert (shorter.turns, shorter.span.view) == (alone(f"And {MILD}"), "turns+rot13")
 
 
 # Guard models
@@ -333,7 +451,7 @@ def test_it_is_a_risk_classifier_that_scores_every_label_in_range(family, guards
     assessment = guards[family].classify(MILD)
     assert isinstance(guards[family], RiskClassifier)
     assert guards[family].name == assessment.classifier
-    assert guards[family].name.startswith(f"{family}:tiny:float32:")
+    assert guards[family].name.startswith(f"{guards[family].adapter.name}:tiny:float32:")
     assert 0.0 < assessment.harmful < 1.0
     assert set(assessment.spans) == {"harmful", *HAZARDS, *ATTACKS}
     assert max(assessment.hazards.values()) == pytest.approx(assessment.harmful)
@@ -346,7 +464,7 @@ def test_the_same_text_always_gives_the_same_scores_also_when_nothing_is_kept(fa
 
 
 def test_the_name_changes_with_all_that_scores_depend_on(family, guards):
-    other = {"template": CHATML.replace("assistant", "judge")} if family in ("llama-guard", "qwen3guard") else {}
+    other = {"template": CHATML.replace("assistant", "judge")} if guards[family].adapter.together else {}
     assert guard(family).name == guards[family].name
     assert guard(family, window_tokens=700).name != guards[family].name
     assert not other or guard(family, **other).name != guards[family].name
@@ -392,15 +510,15 @@ def test_scoring_ends_at_the_deadline(family, guards):
 def test_long_text_is_read_whole_in_windows(family):
     one = guard(family, context=1024)
     text = "".join(f"Sentence number {i} is harmless. " for i in range(60))
-    found = list(views([Message("user", text)], one._fits, together=False))
+    found = list(pieces([Message("user", text)], one._fits, together=False))
     assert len(found) > 1
-    for view in found:
-        assert all(len(one._prompt.encode(view.turns, asked)) <= 1024 for asked in one.adapter.questions)
-    pieces = [one.classify(text[view.span.start : view.span.end]) for view in found]
+    for piece in found:
+        assert all(len(one._prompt.encode(piece.turns, asked)) <= 1024 for asked in one.adapter.questions)
+    by_window = [one.classify(text[piece.span.start : piece.span.end]) for piece in found]
     assessment = one.classify(text)
-    assert assessment.harmful == max(piece.harmful for piece in pieces)
+    assert assessment.harmful == max(window.harmful for window in by_window)
     span = assessment.spans["harmful"]
-    assert (span.start, span.end) in {(view.span.start, view.span.end) for view in found}
+    assert (span.start, span.end) in {(piece.span.start, piece.span.end) for piece in found}
 
 
 def test_instructions_that_leave_no_room_are_an_error(family):
@@ -413,6 +531,101 @@ def test_instructions_that_leave_no_room_are_an_error(family):
 def test_a_windows_length_is_never_more_than_what_is_asked_for(family):
     one = guard(family, window_tokens=700, context=4096)
     assert one._longest == 700
+
+
+# What was meant
+
+
+def reads_diaries(family):
+    """A guard model that is sure of harm where it reads of a diary, and of none elsewhere; and what it judged."""
+    one, judged = guard(family), []
+
+    def judge(turns):
+        judged.append(turns)
+        return Verdict(float(any("diary" in turn.text for turn in turns)), {}).scores()
+
+    one._scores = judge
+    return one, judged
+
+
+@pytest.mark.parametrize("trick", list(TRICKS))
+def test_what_a_trick_hides_is_judged_and_the_span_says_where_it_stood_and_how_it_was_read(trick):
+    one, _ = reads_diaries("qwen3guard")
+    text = f"{'The museum opens at nine. ' * 60}My question: {TRICKS[trick]} Thank you."
+    assessment = one.classify(text)
+    span = assessment.spans["harmful"]
+    assert (assessment.harmful, span.view) == (1.0, trick)
+    assert TRICKS[trick] in text[span.start : span.end]
+    assert span.end - span.start < len(text)
+
+
+def test_every_family_judges_what_was_meant_in_contents_names_and_over_several_turns(family):
+    one, _ = reads_diaries(family)
+    code = TRICKS["base64"]
+    for conversation, expected in {
+        (Message("user", "Hi"), Message("tool", code)): (1, 0, len(code), "base64"),
+        (Message("tool", "Hi", name=code), Message("user", "Hi")): (0, 0, 0, "name+base64"),
+        (Message("user", code[:38]), Message("user", code[38:])): (1, 0, 0, "turns+base64"),
+        (Message("user", "A soup?"), Message("user", "Please.")): None,
+    }.items():
+        assessment = one.classify(conversation)
+        span = assessment.spans["harmful"]
+        assert assessment.harmful == float(expected is not None)
+        assert expected in (None, (span.message, span.start, span.end, span.view))
+
+
+def test_an_untrusted_part_of_a_message_is_judged_by_itself():
+    one, judged = reads_diaries("shieldgemma")
+    content = f"Sum this up: {TRICKS['base64']} That was it."
+    start, end = content.index(TRICKS["base64"]), content.index(" That")
+    one.classify([Message("user", content, untrusted=((start, end),))])
+    assert judged == [
+        alone(text) for text in (content, content.replace(TRICKS["base64"], MILD), content[start:end], MILD)
+    ]
+
+
+def test_plain_text_costs_one_verdict_and_a_trick_one_more(family):
+    one, judged = reads_diaries(family)
+    one.classify(MILD)
+    assert judged == [alone(MILD)]
+    one.classify(TRICKS["base64"])
+    assert judged[1:] == [alone(TRICKS["base64"]), alone(MILD)]
+
+
+class Unsure(Classifier):
+    """A cheap first stage that finds everything half likely."""
+
+    name = "unsure"
+
+    def assess(self, messages):
+        return RiskAssessment(0.5, dict.fromkeys(HAZARDS, 0.5), dict.fromkeys(ATTACKS, 0.5), classifier=self.name)
+
+
+def test_in_a_cascade_what_was_hidden_is_not_cleared_by_the_guard_model(family):
+    one, _ = reads_diaries(family)
+    cascade = Combined([Unsure(), one], how="cascade")
+    assert cascade.classify("Hi").harmful == 0.0
+    hidden = cascade.classify(TRICKS["base64"])
+    assert hidden.harmful == 1.0
+    assert hidden.spans["harmful"].view == "base64"
+
+
+def test_what_is_too_long_or_too_deeply_encoded_to_be_read_is_an_error(family, guards):
+    deep = MILD
+    for _ in range(6):
+        deep = in_base64(deep)
+    for text, said in {deep: "layers", "a" * (MAX_CHARACTERS + 1): "characters"}.items():
+        with pytest.raises(ClassifierError, match=said):
+            guards[family].classify(text)
+
+
+def test_time_is_asked_for_between_windows(monkeypatch):
+    """By a clock that ticks whenever a piece is judged."""
+    one, judged = reads_diaries("qwen3guard")
+    monkeypatch.setattr("rose_guard.risk.deadline.time", SimpleNamespace(monotonic=lambda: float(len(judged))))
+    with pytest.raises(ClassifierError, match="timeout"), deadline(3.5):
+        one.classify([Message("user", f"Question {i}") for i in range(20)])
+    assert len(judged) == 4
 
 
 # Control tokens
@@ -494,9 +707,11 @@ def biased(one, token, by):
     ("name", "harmful", "harmless"),
     [
         ("llama-guard", "unsafe", "safe"),
+        ("llama-guard-4", "unsafe", "safe"),
         ("qwen3guard", "Unsafe", "Safe"),
         ("shieldgemma", "Yes", "No"),
         ("granite-guardian", "Yes", "No"),
+        ("granite-guardian-moe", "Yes", "No"),
         ("wildguard", "yes", "no"),
     ],
 )
@@ -750,36 +965,39 @@ def test_wildguard_by_name_asks_for_its_instruction():
         GuardModel.from_pretrained("allenai/wildguard")
 
 
-def test_a_saved_model_is_loaded_and_scores_alike(tmp_path, guards):
-    folder = tmp_path / "Llama-Guard-3-tiny"
-    guards["llama-guard"].hf_model.save_pretrained(folder)
-    tiny_tokenizer(LLAMA_GUARD).save_pretrained(folder)
-    loaded = GuardModel.from_pretrained(folder)
-    assert isinstance(loaded.adapter, LlamaGuard)
-    assert loaded.classify(MILD).harmful == pytest.approx(guards["llama-guard"].classify(MILD).harmful, abs=1e-6)
+FOLDERS = {
+    "llama-guard": "Llama-Guard-3-tiny",
+    "llama-guard-4": "Llama-Guard-4-tiny",
+    "qwen3guard": "Qwen3Guard-Gen-tiny",
+    "shieldgemma": "shieldgemma-2b",
+    "wildguard": "wildguard",
+    "granite-guardian": "granite-guardian-3.1-tiny",
+    "granite-guardian-moe": "granite-guardian-3.2-tiny",
+}
+
+
+def test_a_saved_model_is_loaded_by_its_name_and_scores_alike(family, guards, tmp_path):
+    one, folder = guards[family], tmp_path / FOLDERS[family]
+    one.hf_model.save_pretrained(folder)
+    tiny_tokenizer(FAMILIES[family][1]).save_pretrained(folder)
+    loaded = GuardModel.from_pretrained(folder, one.adapter if family == "wildguard" else None)
+    assert type(loaded.adapter) is type(one.adapter)
+    assert type(loaded.hf_model) is OWN[family][0]
+    assert loaded.classify(MILD).harmful == pytest.approx(one.classify(MILD).harmful, abs=1e-6)
     assert str(folder) in loaded.name
 
 
-def test_pickled_weights_are_loaded_only_when_asked_for_by_name(tmp_path, guards):
-    folder = tmp_path / "Llama-Guard-3-tiny"
-    model = guards["llama-guard"].hf_model
-    model.config.save_pretrained(folder)
-    tiny_tokenizer(LLAMA_GUARD).save_pretrained(folder)
-    torch.save(model.state_dict(), folder / "pytorch_model.bin")
-    with pytest.raises(ModelLoadError, match="safetensors"):
-        GuardModel.from_pretrained(folder)
-    assert GuardModel.from_pretrained(folder, use_safetensors=False).classify(MILD).harmful > 0.0
-
-
-def test_no_code_of_a_repository_runs_unless_allowed(tmp_path):
-    folder = tmp_path / "Llama-Guard-3-code"
-    folder.mkdir()
-    (folder / "config.json").write_text('{"model_type": "own", "auto_map": {"AutoConfig": "own.OwnConfig"}}')
-    (folder / "own.py").write_text("raise SystemExit('it ran')")
-    with pytest.raises(ModelLoadError):
-        GuardModel.from_pretrained(folder)
-
-
-def test_a_missing_model_is_a_load_error(tmp_path):
-    with pytest.raises(ModelLoadError, match="cannot load"):
-        GuardModel.from_pretrained(tmp_path / "Llama-Guard-3-8B")
+def test_llama_guard_4_is_loaded_without_its_vision(tmp_path):
+    """Its checkpoints hold a model of pictures too; text is scored by the language model in it."""
+    tokenizer = tiny_tokenizer(LLAMA_GUARD_PARTS)
+    text = own_model("llama-guard-4", len(tokenizer))
+    size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4}
+    seen = {"image_size": 28, "patch_size": 14, "projector_input_dim": 32, "projector_output_dim": 32}
+    vision = {**size, **seen, "vision_output_dim": 32}
+    whole = Llama4ForConditionalGeneration(Llama4Config(text_config=text.config.to_dict(), vision_config=vision))
+    whole.language_model.load_state_dict(text.state_dict())
+    folder = tmp_path / FOLDERS["llama-guard-4"]
+    whole.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    loaded = GuardModel.from_pretrained(folder)
+    assert loaded.classify(MILD).harmful == pytest.approx(guard("llama-guard-4").classify(MILD).harmful, abs=1e-6)

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from rose_guard.risk.classifier import EVERY_LABEL
 from rose_guard.taxonomy import ATTACKS, HAZARDS
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a model says of one view, in this taxonomy.
+    """What a model says of one piece, in this taxonomy.
 
     Args:
         harmful: probability of harm.
@@ -63,13 +64,18 @@ class GuardAdapter(ABC):
 
     @property
     def questions(self) -> Sequence[Mapping[str, Any]]:
-        """Variables for the chat template, for each question that is asked of a view."""
+        """Variables for the chat template, for each question that is asked of a piece."""
         return ({},)
 
     @property
     def settings(self) -> tuple[object, ...]:
         """All of the adapter that scores depend on."""
         return (self.chat_template, *self.questions)
+
+    @property
+    def known_labels(self) -> frozenset[str]:
+        """Hazards and attacks that its models can tell; all of the taxonomy unless overridden."""
+        return EVERY_LABEL
 
     @abstractmethod
     def verdict(self, ask: Callable[[Mapping[str, Any]], LabelLikelihood]) -> Verdict:

@@ -53,6 +53,11 @@ class GraniteGuardian(GuardAdapter):
         """One for each risk."""
         return [_question(risk) for risk in RISKS]
 
+    @property
+    def known_labels(self) -> frozenset[str]:
+        """As the base class says."""
+        return frozenset((ATTACK, *(hazard for hazards in HAZARDS_OF.values() for hazard in hazards)))
+
     def verdict(self, ask: Callable[[Mapping[str, Any]], LabelLikelihood]) -> Verdict:
         """As the base class says."""
         answers = {answer: [Answer(answer)] for answer in ("Yes", "No")}

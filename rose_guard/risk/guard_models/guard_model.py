@@ -19,7 +19,7 @@ from rose_guard.risk.guard_models.llama_guard import LlamaGuard
 from rose_guard.risk.guard_models.qwen3guard import Qwen3Guard
 from rose_guard.risk.guard_models.shieldgemma import ShieldGemma
 from rose_guard.risk.guard_models.wildguard import WildGuard
-from rose_guard.risk.guard_models.windows import views
+from rose_guard.risk.guard_models.windows import READING, pieces
 from rose_guard.risk.pretrained import load_pretrained
 from rose_guard.taxonomy import ATTACKS, HAZARDS
 
@@ -46,7 +46,7 @@ KEPT_VERDICTS = 512
 class GuardModel(Classifier):
     """Scores conversations by how likely a guard model gives each of its answers.
 
-    Every message and name is judged by itself as if a user said it, long ones in overlapping windows, and a
+    Every passage is judged by itself in every view, as if a user said it, long ones in overlapping windows, and a
     conversation also as a whole where the model understands one. The highest score counts, and its span is named.
     Verdicts on the last 512 texts are kept, so that a growing conversation is not read anew at every turn.
 
@@ -124,15 +124,20 @@ class GuardModel(Classifier):
     @property
     def name(self) -> str:
         """The family, the model, its revision where known, its dtype, and a digest of how it is asked."""
-        asked = (self._prompt.chat_template, self.adapter.settings, self._longest)
+        asked = (self._prompt.chat_template, self.adapter.settings, self._longest, READING)
         return f"{self.adapter.name}:{identity(self.hf_model, self._model_id, asked)}"
+
+    @property
+    def known_labels(self) -> frozenset[str]:
+        """Those that its adapter names."""
+        return self.adapter.known_labels
 
     def assess(self, messages: Sequence[Message]) -> RiskAssessment:
         """As the protocol says."""
         with self._lock:
             read = [
-                (self._scores(view.turns), view.span)
-                for view in views(messages, self._fits, together=self.adapter.together)
+                (self._scores(piece.turns), piece.span)
+                for piece in pieces(messages, self._fits, together=self.adapter.together)
             ]
         return highest(read, self.name)
 

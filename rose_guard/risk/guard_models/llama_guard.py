@@ -33,6 +33,11 @@ class LlamaGuard(GuardAdapter):
     pattern = r"llama-guard-[34](?!.*vision)"
     together = True
 
+    @property
+    def known_labels(self) -> frozenset[str]:
+        """As the base class says."""
+        return frozenset(ours for code in CATEGORIES for ours in labels_from("llama_guard", code))
+
     def verdict(self, ask: Callable[[Mapping[str, Any]], LabelLikelihood]) -> Verdict:
         """As the base class says."""
         likelihood = ask({})

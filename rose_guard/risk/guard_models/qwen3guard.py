@@ -44,6 +44,11 @@ class Qwen3Guard(GuardAdapter):
     pattern = r"qwen3guard-gen|qwen3guard-[^-]+-gen"
     together = True
 
+    @property
+    def known_labels(self) -> frozenset[str]:
+        """As the base class says."""
+        return frozenset(ours for category in CATEGORIES for ours in labels_from("qwen3guard", category))
+
     def verdict(self, ask: Callable[[Mapping[str, Any]], LabelLikelihood]) -> Verdict:
         """As the base class says."""
         likelihood = ask({})

@@ -54,6 +54,11 @@ class ShieldGemma(GuardAdapter):
         """One for each harm type."""
         return [{"guideline": guideline} for guideline in GUIDELINES.values()]
 
+    @property
+    def known_labels(self) -> frozenset[str]:
+        """As the base class says."""
+        return frozenset(ours for harm in GUIDELINES for ours in labels_from("shieldgemma", harm))
+
     def verdict(self, ask: Callable[[Mapping[str, Any]], LabelLikelihood]) -> Verdict:
         """As the base class says."""
         answers = {answer: [Answer(answer)] for answer in ("Yes", "No")}

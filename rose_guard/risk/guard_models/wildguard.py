@@ -60,6 +60,11 @@ class WildGuard(GuardAdapter):
         """As the base class says."""
         return (*super().settings, *self._hazards)
 
+    @property
+    def known_labels(self) -> frozenset[str]:
+        """As the base class says."""
+        return frozenset(self._hazards)
+
     def verdict(self, ask: Callable[[Mapping[str, Any]], LabelLikelihood]) -> Verdict:
         """As the base class says."""
         answers = {answer: [Answer(f"Harmful request: {answer}")] for answer in ("yes", "no")}

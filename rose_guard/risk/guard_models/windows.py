@@ -1,19 +1,27 @@
-"""Windows: a long text as overlapping pieces that a model can read, and a conversation as views to score."""
+"""Windows: a long text as overlapping pieces that a model can read, and a conversation as the pieces to score."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 from rose_guard.assessment import Span
 from rose_guard.errors import ClassifierError
 from rose_guard.risk.deadline import check_deadline
+from rose_guard.risk.reading import passages, views
+from rose_guard.risk.reading.view import WRITTEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from rose_guard.message import Message
+    from rose_guard.risk.reading import Passage, View
 
+    Side = Literal["user", "assistant"]
+
+READING = 1
+"""Part of every name; it rises whenever other texts of the same conversation would be scored."""
 OVERLAP_CHARACTERS = 200
 
 
@@ -21,24 +29,24 @@ OVERLAP_CHARACTERS = 200
 class Turn:
     """What one side says, as guard models know sides: whoever is not the assistant counts as the user."""
 
-    role: Literal["user", "assistant"]
+    role: Side
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """Something to score at once: a piece of one message as if a user said it, or several turns together."""
+class Piece:
+    """Something to score at once: a part of one passage as if a user said it, or the turns of a conversation."""
 
     span: Span
     turns: tuple[Turn, ...]
 
 
-def views(messages: Sequence[Message], fits: Callable[[tuple[Turn, ...]], bool], *, together: bool) -> Iterator[View]:
+def pieces(messages: Sequence[Message], fits: Callable[[tuple[Turn, ...]], bool], *, together: bool) -> Iterator[Piece]:
     """All that must be scored of a conversation.
 
-    Every message and every name is read by itself, whole or in windows, so that none goes unscored. Where there are
-    several turns and ``together`` is set, the last ones that fit are also read as a conversation, without system
-    messages.
+    Every passage is read by itself in every view, whole or in windows, so that nothing goes unscored. Where several
+    messages speak and ``together`` is set, the last turns that fit are also read as a conversation, without system
+    messages: as written, and with tricks undone where there are any.
 
     Args:
         messages: the conversation.
@@ -46,25 +54,18 @@ def views(messages: Sequence[Message], fits: Callable[[tuple[Turn, ...]], bool],
         together: whether the reader understands conversations.
 
     Raises:
-        ClassifierError: if not even a character of a text fits.
+        ClassifierError: if not even a character of a text fits, or the conversation is too long or too deeply encoded
+            to be read.
     """
-    texts = [(Span(index, 0, 0), message.name) for index, message in enumerate(messages) if message.name]
-    texts += [
-        (Span(index, 0, len(message.content)), message.content)
-        for index, message in enumerate(messages)
-        if message.content.strip()
-    ]
-    for span, text in texts or [(Span(0, 0, 0), messages[0].content)]:
-        for start, end in windows(text, lambda piece: fits(_alone(piece))):
-            place = Span(span.message, start, end) if span.end else span
-            yield View(place, _alone(text[start:end]))
-    spoken = [i for i, message in enumerate(messages) if message.role != "system" and message.content.strip()]
-    if together and len(spoken) > 1:
-        turns = _turns([messages[i] for i in spoken])
-        while turns and not fits(turns):
-            turns = turns[2:]
-        if turns:
-            yield View(Span(spoken[-1], 0, len(messages[spoken[-1]].content), view="turns"), turns)
+    found = passages(messages)
+    for passage in found:
+        for view in views(passage.text):
+            for start, end in windows(view.text, lambda text: fits(_alone(text))):
+                yield Piece(_span(passage, view, start, end), _alone(view.text[start:end]))
+    if not found:
+        yield Piece(Span(0, 0, 0), _alone(""))
+    if together:
+        yield from _conversations(messages, fits)
 
 
 def windows(text: str, fits: Callable[[str], bool]) -> list[tuple[int, int]]:
@@ -92,13 +93,44 @@ def _alone(text: str) -> tuple[Turn, ...]:
     return (Turn("user", text),)
 
 
-def _turns(messages: Sequence[Message]) -> tuple[Turn, ...]:
-    """Turns that alternate, beginning with the user's: templates of guard models take no others."""
-    turns: list[Turn] = []
-    for message in messages:
-        role: Literal["user", "assistant"] = "assistant" if message.role == "assistant" else "user"
-        if turns and turns[-1].role == role:
-            turns[-1] = Turn(role, f"{turns[-1].text}\n\n{message.content}")
-        elif turns or role == "user":
-            turns.append(Turn(role, message.content))
-    return tuple(turns)
+def _span(passage: Passage, view: View, start: int, end: int) -> Span:
+    """The written characters that a window was read from; of a name, or of turns read together, no more than which."""
+    if passage.kind == "content":
+        first, last = view.source(start, end)
+        return Span(passage.message, passage.start + first, passage.start + last, view=view.kind)
+    return Span(passage.message, 0, 0, view="+".join([passage.kind, *_undone([view])]))
+
+
+def _conversations(messages: Sequence[Message], fits: Callable[[tuple[Turn, ...]], bool]) -> Iterator[Piece]:
+    """The last turns that fit, once for each view that any message has; a message with fewer stays at its last."""
+    spoken = [i for i, message in enumerate(messages) if message.role != "system" and message.content.strip()]
+    if len(spoken) < 2:  # noqa: PLR2004 - one message alone is a passage
+        return
+    read = [(_side(messages[i]), views(messages[i].content)) for i in spoken]
+    for depth in range(max(len(found) for _, found in read)):
+        runs = _runs([(side, found[min(depth, len(found) - 1)]) for side, found in read])
+        while runs and not fits(_turns(runs)):
+            runs = runs[2:]
+        if runs:
+            undone = _undone([view for _, run in runs for view in run])
+            yield Piece(Span(spoken[-1], 0, 0, view="+".join(["turns", *undone])), _turns(runs))
+
+
+def _side(message: Message) -> Side:
+    return "assistant" if message.role == "assistant" else "user"
+
+
+def _runs(said: Sequence[tuple[Side, View]]) -> list[tuple[Side, list[View]]]:
+    """Sides that alternate, beginning with the user's: templates of guard models take no others."""
+    runs = [(side, [view for _, view in run]) for side, run in groupby(said, key=lambda one: one[0])]
+    return runs[1:] if runs[0][0] == "assistant" else runs
+
+
+def _turns(runs: Sequence[tuple[Side, Sequence[View]]]) -> tuple[Turn, ...]:
+    """Messages of one side joined as passages join them, so that what was judged as one is not judged twice."""
+    return tuple(Turn(side, "\n".join(view.text for view in run)) for side, run in runs)
+
+
+def _undone(read: Sequence[View]) -> list[str]:
+    """What was undone in any of these views, each once."""
+    return list(dict.fromkeys(part for view in read if view.kind != WRITTEN for part in view.kind.split("+")))
