@@ -22,6 +22,7 @@ from rose_guard.guard.runner import Runner
 from rose_guard.guard.turn import Turn
 from rose_guard.memory.in_memory import InMemoryConversations
 from rose_guard.policy.live import LivePolicy
+from rose_guard.risk.classifier import known_labels
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
@@ -60,7 +61,8 @@ class Guard:
             none.
 
     Raises:
-        ClassifierError: if the policy needs scores and there is no classifier for them.
+        ClassifierError: if the policy needs scores and there is no classifier for them, or locks a label that the
+            classifier does not know.
         PolicyError: if the policy has no such tenant.
         SettingsError: if on_notify is async, or the local engine cannot be steered, or is missing where the policy
             routes to it.
@@ -193,6 +195,7 @@ class Guard:
             raise ClassifierError(
                 "the policy in force now is written for another classifier than this guard has; make the guard anew"
             )
+        self._check_locks(policy)
         return Turn(tuple(messages), options, policy, self.tenant or options.tenant, self._means())
 
     def _means(self) -> Means:
@@ -236,8 +239,20 @@ class Guard:
             raise ClassifierError("this policy is gated by risk and needs a classifier; pass one, or policy=None")
         if policy.output.enabled and self.answer_classifier is None:
             raise ClassifierError("this policy checks answers; pass answer_classifier=, or set output.enabled to false")
+        self._check_locks(policy)
         if self.tenant is not None:
             policy.escalations((), tenant=self.tenant)  # refuses a tenant that the policy lacks
+
+    def _check_locks(self, policy: Policy | None) -> None:
+        """Refuse a lock that could never hold: what a classifier does not know scores 0."""
+        if policy is None or policy.ungated is not None or self.classifier is None:
+            return
+        known = known_labels(self.classifier)
+        if unknown := [label for label, rule in policy.rules.items() if rule.locked and label not in known]:
+            raise ClassifierError(
+                f"the policy locks {', '.join(unknown)}, which the classifier {self.classifier.name} does not know; "
+                f"combine it with one that does, such as Combined([EmbeddedClassifier.shared(), ...], how='max')"
+            )
 
 
 def _steers(engine: Engine) -> bool:

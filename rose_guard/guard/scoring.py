@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rose_guard.assessment import RiskAssessment
 from rose_guard.errors import ClassifierError
+from rose_guard.risk.apart import ask
 from rose_guard.risk.classifier import Classifier
-from rose_guard.risk.deadline import deadline
+from rose_guard.risk.deadline import check_deadline, deadline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,27 +20,57 @@ if TYPE_CHECKING:
     from rose_guard.risk.classifier import RiskClassifier
 
 
+MAX_CHARACTERS = 1_000_000
+"""What the messages of a conversation and their names may hold together, in characters, to be scored at all."""
+
+
 def assess(classifier: RiskClassifier | None, asked: Assess) -> RiskAssessment | str:
     """The scores of a conversation, or why there are none."""
     if classifier is None:
         return "there is no classifier"
     try:
         with deadline(asked.seconds):
-            assessment = classifier.classify(asked.messages)
+            check_deadline()
+            _check_size(asked)
+            assessment = ask(classifier, partial(classifier.classify, asked.messages))
     except Exception as error:  # noqa: BLE001 - becomes the policy's on_error action, with its reason
         return _in_words(error)
     return assessment if isinstance(assessment, RiskAssessment) else f"no assessment from {classifier.name}"
 
 
 def assess_many(classifier: RiskClassifier | None, asked: Sequence[Assess]) -> list[RiskAssessment | str]:
-    """As :func:`assess`, in one go where the classifier can; where that fails, each by itself."""
-    if isinstance(classifier, Classifier) and len(asked) > 1:
-        limits = [each.seconds for each in asked if each.seconds is not None]
-        with suppress(Exception), deadline(sum(limits) if len(limits) == len(asked) else None):
-            together = classifier.classify_many([each.messages for each in asked])
-            if len(together) == len(asked) and all(isinstance(a, RiskAssessment) for a in together):
-                return list(together)
-    return [assess(classifier, each) for each in asked]
+    """As :func:`assess`, in one go where the classifier can; where that fails, each by itself in the time that is left.
+
+    All of them together have no more time than they have one by one, so that what is late is not read anew for as long.
+    """
+    limits = [each.seconds for each in asked if each.seconds is not None]
+    found: list[RiskAssessment | str] = []
+    with suppress(ClassifierError), deadline(sum(limits) if len(limits) == len(asked) else None):
+        found += _together(classifier, asked) or [assess(classifier, each) for each in asked]
+    return found
+
+
+def _together(classifier: RiskClassifier | None, asked: Sequence[Assess]) -> list[RiskAssessment]:
+    """The scores of conversations that were scored in one go; empty where they could not be."""
+    if not isinstance(classifier, Classifier) or len(asked) < 2:  # noqa: PLR2004 - one alone is no batch
+        return []
+    with suppress(Exception):
+        for each in asked:
+            _check_size(each)
+        together = classifier.classify_many([each.messages for each in asked])
+        check_deadline()
+        if len(together) == len(asked) and all(isinstance(a, RiskAssessment) for a in together):
+            return list(together)
+    return []
+
+
+def _check_size(asked: Assess) -> None:
+    size = sum(len(message.content) + len(message.name or "") for message in asked.messages)
+    if size > MAX_CHARACTERS:
+        raise ClassifierError(
+            f"the conversation has {size:,} characters, but at most {MAX_CHARACTERS:,} are scored; leave out older "
+            f"turns, or split long documents into several conversations"
+        )
 
 
 def score_answer(classifier: AnswerClassifier | None, asked: ScoreAnswer) -> float | str:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 TIMEOUT_CHARACTERS = 1000.0
 """A text of this length has twice the time of an empty one."""
+MAX_SCORING_S = 120.0
+"""The most time that a text has for its length, in seconds."""
 _ONLY_WATCHED = "no locked rule fired; the others only watch, in shadow mode"
 
 
@@ -184,8 +186,14 @@ class Policy(PolicyParts):
         return _over_shadow(combination.decision(locked, judged, self.max_total_alpha, _ONLY_WATCHED), whole)
 
     def scoring_time(self, characters: int) -> float | None:
-        """How long scoring so many characters may take, in seconds: ``timeout_s · (1 + characters / 1000)``."""
-        return None if self.timeout_s is None else self.timeout_s * (1.0 + characters / TIMEOUT_CHARACTERS)
+        """How long scoring so many characters may take, in seconds.
+
+        It is ``timeout_s · (1 + characters / 1000)``, but where that is longer than ``MAX_SCORING_S``, that or
+        ``timeout_s``, whichever is longer.
+        """
+        if self.timeout_s is None:
+            return None
+        return min(self.timeout_s * (1.0 + characters / TIMEOUT_CHARACTERS), max(self.timeout_s, MAX_SCORING_S))
 
     def decide_unscored(self, why: str, messages_digest: str, *, tenant: str | None = None) -> Decision:
         """The decision where the classifier failed: what ``classifier.on_error`` says, never ``allow``.

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from rose_guard.errors import ClassifierError
 from rose_guard.message import Message
+from rose_guard.taxonomy import ATTACKS, HAZARDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rose_guard.assessment import RiskAssessment
+
+EVERY_LABEL = frozenset((*HAZARDS, *ATTACKS))
 
 
 @runtime_checkable
@@ -21,7 +24,14 @@ class RiskClassifier(Protocol):
 
     Implementations score every message they are given, whole: text left out must raise, never pass for harmless.
     Policies read the scores of hazards and attacks; ``harmful`` alone leads to nothing.
-    The guard calls them on its worker thread, one call at a time, within a :mod:`rose_guard.risk.deadline`.
+
+    The guard calls them one call at a time, within a :mod:`rose_guard.risk.deadline`, for which long loops ask. Those
+    that are no :class:`Classifier` are called apart from the guard's worker thread, so that one that hangs is left
+    behind (:mod:`rose_guard.risk.apart`). There they cannot ask the served model, which needs the worker: derive from
+    :class:`Classifier` then, and ask for the deadline, since nothing ends a hanging call on the worker.
+
+    One that cannot tell every hazard and attack should have a property ``known_labels`` as :class:`Classifier` has:
+    its score of 0 for the others then counts for nothing.
     """
 
     @property
@@ -49,6 +59,11 @@ class Classifier(ABC):
     def name(self) -> str:
         """As the protocol says."""
 
+    @property
+    def known_labels(self) -> frozenset[str]:
+        """Hazards and attacks that it can tell, all of the taxonomy unless overridden; for others 0 says nothing."""
+        return EVERY_LABEL
+
     @abstractmethod
     def assess(self, messages: Sequence[Message]) -> RiskAssessment:
         """Score a conversation, as the protocol's ``classify``."""
@@ -72,6 +87,11 @@ class Classifier(ABC):
     async def aclassify(self, messages: Sequence[Message] | str) -> RiskAssessment:
         """As :meth:`classify`, on a thread, so that an event loop goes on."""
         return await asyncio.to_thread(self.classify, messages)
+
+
+def known_labels(classifier: object) -> frozenset[str]:
+    """Hazards and attacks that a classifier can tell: all of them where it does not say."""
+    return frozenset(getattr(classifier, "known_labels", EVERY_LABEL))
 
 
 def _conversation(messages: Sequence[Message] | str) -> Sequence[Message]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import astuple
+from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from rose_guard.assessment import RiskAssessment
 from rose_guard.errors import ClassifierError, RoseGuardError, SettingsError
-from rose_guard.risk.classifier import Classifier, RiskClassifier
+from rose_guard.risk.apart import ask
+from rose_guard.risk.classifier import Classifier, RiskClassifier, known_labels
 from rose_guard.risk.deadline import deadline
 from rose_guard.taxonomy import ATTACKS, HAZARDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from rose_guard.assessment import Span
     from rose_guard.message import Message
@@ -22,8 +23,29 @@ if TYPE_CHECKING:
 How = Literal["max", "mean", "cascade"]
 LABELS = ("harmful", *HAZARDS, *ATTACKS)
 
-Scored = tuple[float, "Span | None"]
-"""A label's score and where it came from."""
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A label's score, where it came from, and how much it weighs in a mean."""
+
+    score: float
+    span: Span | None
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An assessment, the labels that whoever gave it can tell, and its weight."""
+
+    assessment: RiskAssessment
+    known: frozenset[str]
+    weight: float = 1.0
+
+    def of(self, label: str) -> Scored:
+        """What it says of a label."""
+        said = self.assessment
+        scores = {"harmful": said.harmful} if label == "harmful" else said.hazards if label in HAZARDS else said.attacks
+        return Scored(scores[label], said.spans.get(label), self.weight)
 
 
 class Combined(Classifier):
@@ -31,12 +53,14 @@ class Combined(Classifier):
 
     - ``max``: each label's highest score, with the span of the classifier that gave it.
     - ``mean``: each label's weighted mean, with the span of the classifier that scored it highest.
-    - ``cascade``: the classifiers in their order, cheap ones first. The next one is asked while any score of the latest
-      lies between the bounds of ``unsure``, and the latest one's scores count. A score at or above the upper bound
-      stays at least as high whatever comes later: a strong model may know fewer labels, such as no attacks at all, and
-      must not clear what the cheap one saw. So a conversation comes out risky where any classifier that was asked was
-      sure that it is, and raising any score of any of them never makes a risky one harmless. Between the bounds the
-      later classifier decides, so the last one should know every label that matters.
+    - ``cascade``: the classifiers in their order, cheap ones first. The next one is asked while any score lies between
+      the bounds of ``unsure``, and the latest one's scores count. A score at or above the upper bound stays at least as
+      high whatever comes later. So a conversation comes out risky where any classifier that was asked was sure that it
+      is, and raising any score of any of them never makes a risky one harmless.
+
+    A classifier that does not know a label (``known_labels``) never lowers what another one says of it: the mean and
+    the latest score are of those that know it. In a cascade, a stage that knows a label which none before it does is
+    always asked.
 
     Args:
         classifiers: at least one; in a cascade in the order in which they are asked.
@@ -66,6 +90,12 @@ class Combined(Classifier):
         self._budgets = tuple(budgets_s) if budgets_s is not None else (None,) * len(self._classifiers)
         if complaints := self._complaints(weighted=weights is not None):
             raise SettingsError("; ".join(complaints))
+        self._known = [_with_harm(known_labels(classifier)) for classifier in self._classifiers]
+
+    @property
+    def known_labels(self) -> frozenset[str]:
+        """What any of them knows."""
+        return frozenset().union(*self._known) - {"harmful"}
 
     @property
     def name(self) -> str:
@@ -86,50 +116,55 @@ class Combined(Classifier):
             return self._cascade(conversations)
         asked = [self._ask(stage, conversations) for stage in range(len(self._classifiers))]
         join = self._highest if self._how == "max" else self._mean
-        return [self._joined(parts, join) for parts in zip(*asked, strict=True)]
+        return [self._joined(map(Part, said, self._known, self._weights), join) for said in zip(*asked, strict=True)]
 
     def _cascade(self, conversations: Sequence[Sequence[Message]]) -> list[RiskAssessment]:
-        latest = dict(enumerate(self._ask(0, conversations)))
-        results = {index: self._joined([assessment], self._last) for index, assessment in latest.items()}
+        known, latest = self._known[0], self._ask(0, conversations)
+        results = [self._joined([Part(said, known)], self._last) for said in latest]
         for stage in range(1, len(self._classifiers)):
-            unsure = [index for index, assessment in latest.items() if self._is_unsure(assessment)]
-            asked = self._ask(stage, [conversations[index] for index in unsure])
-            latest = dict(zip(unsure, asked, strict=True))
-            results |= {index: self._joined([results[index], latest[index]], self._last) for index in unsure}
-        return [results[index] for index in range(len(conversations))]
+            tells_more = not self._known[stage] <= known
+            due = [i for i, so_far in enumerate(results) if tells_more or self._is_unsure(latest[i], so_far)]
+            for i, said in zip(due, self._ask(stage, [conversations[i] for i in due]), strict=True):
+                results[i] = self._joined([Part(results[i], known), Part(said, self._known[stage])], self._last)
+                latest[i] = said
+            known |= self._known[stage]
+        return results
 
-    def _is_unsure(self, assessment: RiskAssessment) -> bool:
+    def _is_unsure(self, *assessments: RiskAssessment) -> bool:
         low, high = self._unsure
-        return any(low < score < high for score in (assessment.harmful, *assessment.scores.values()))
+        return any(low < score < high for said in assessments for score in (said.harmful, *said.scores.values()))
 
-    def _joined(self, parts: Sequence[RiskAssessment], join: Callable[[list[Scored]], Scored]) -> RiskAssessment:
-        scores = [{"harmful": part.harmful, **part.scores} for part in parts]
-        joined = {
-            label: join([(given[label], part.spans.get(label)) for given, part in zip(scores, parts, strict=True)])
-            for label in LABELS
-        }
+    def _joined(self, parts: Iterable[Part], join: Callable[[list[Scored]], Scored]) -> RiskAssessment:
+        parts = list(parts)
+        joined = {label: self._said(label, parts, join) for label in LABELS}
         return RiskAssessment(
-            harmful=joined["harmful"][0],
-            hazards={hazard: joined[hazard][0] for hazard in HAZARDS},
-            attacks={attack: joined[attack][0] for attack in ATTACKS},
-            spans={label: span for label, (_, span) in joined.items() if span is not None},
+            harmful=joined["harmful"].score,
+            hazards={hazard: joined[hazard].score for hazard in HAZARDS},
+            attacks={attack: joined[attack].score for attack in ATTACKS},
+            spans={label: said.span for label, said in joined.items() if said.span is not None},
             classifier=self.name,
         )
+
+    def _said(self, label: str, parts: list[Part], join: Callable[[list[Scored]], Scored]) -> Scored:
+        """What those who know a label say of it together; what others say may raise that, and never lowers it."""
+        knowing = [part.of(label) for part in parts if label in part.known]
+        others = [part.of(label) for part in parts if label not in part.known]
+        return self._highest([join(knowing), *others] if knowing else others)
 
     @staticmethod
     def _highest(parts: list[Scored]) -> Scored:
         """The same in whatever order they come: among equals one with a span, and the earliest."""
-        return min(parts, key=lambda part: (-part[0], part[1] is None, astuple(part[1]) if part[1] else ()))
+        return min(parts, key=lambda part: (-part.score, part.span is None, astuple(part.span) if part.span else ()))
 
     def _mean(self, parts: list[Scored]) -> Scored:
-        scores, heaviest = [score for score, _ in parts], max(self._weights)
-        shares = [weight / heaviest for weight in self._weights]
+        scores, heaviest = [part.score for part in parts], max(part.weight for part in parts)
+        shares = [part.weight / heaviest for part in parts]
         mean = math.fsum(share * score for share, score in zip(shares, scores, strict=True)) / math.fsum(shares)
-        return min(max(mean, min(scores)), max(scores)), self._highest(parts)[1]
+        return replace(self._highest(parts), score=min(max(mean, min(scores)), max(scores)))
 
     def _last(self, parts: list[Scored]) -> Scored:
         """What a later stage says, but never less than what an earlier one was sure of."""
-        return self._highest([*(part for part in parts[:-1] if part[0] >= self._unsure[1]), parts[-1]])
+        return self._highest([*(part for part in parts[:-1] if part.score >= self._unsure[1]), parts[-1]])
 
     def _ask(self, stage: int, conversations: Sequence[Sequence[Message]]) -> list[RiskAssessment]:
         """One classifier's assessments of conversations, within its budget.
@@ -180,8 +215,13 @@ class Combined(Classifier):
 def _assessments(classifier: RiskClassifier, conversations: Sequence[Sequence[Message]]) -> list[RiskAssessment]:
     together = getattr(classifier, "classify_many", None)
     if together is not None and len(conversations) > 1:
-        return list(together(conversations))
-    return [classifier.classify(messages) for messages in conversations]
+        return ask(classifier, lambda: list(together(conversations)))
+    return ask(classifier, lambda: [classifier.classify(messages) for messages in conversations])
+
+
+def _with_harm(labels: frozenset[str]) -> frozenset[str]:
+    """With ``harmful`` where any hazard is known: what knows attacks alone says nothing of harm."""
+    return labels | {"harmful"} if labels & HAZARDS.keys() else labels
 
 
 def _are_bounds(unsure: Sequence[float]) -> bool:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rose_guard.risk.rule import Rule
     from rose_guard.risk.term import Place
 
-MATCHING = 1
+MATCHING = 2
 """Part of every name; it rises whenever the same rules would match otherwise."""
 
 
@@ -71,6 +71,11 @@ class Rules(Classifier):
     def name(self) -> str:
         """``rules-`` and the beginning of a SHA-256 over all that the rules say."""
         return f"rules-{self._digest[:16]}"
+
+    @property
+    def known_labels(self) -> frozenset[str]:
+        """Those that a rule names."""
+        return frozenset(rule.label for rule in self._rules)
 
     def assess(self, messages: Sequence[Message]) -> RiskAssessment:
         """As the protocol says."""

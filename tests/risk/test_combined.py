@@ -1,5 +1,6 @@
 """Laws of classifiers combined into one: what each way keeps, when the next stage is asked, and how they fail."""
 
+import threading
 import time
 
 import pytest
@@ -9,9 +10,12 @@ from hypothesis import strategies as st
 from rose_guard.assessment import RiskAssessment, Span
 from rose_guard.errors import ClassifierError, ModelLoadError, SettingsError
 from rose_guard.message import Message
-from rose_guard.risk.classifier import Classifier, RiskClassifier
+from rose_guard.risk import apart
+from rose_guard.risk.classifier import EVERY_LABEL, Classifier, RiskClassifier, known_labels
 from rose_guard.risk.combined import Combined
 from rose_guard.risk.deadline import check_deadline, deadline
+from rose_guard.risk.rule import Rule
+from rose_guard.risk.rules import Rules
 from rose_guard.taxonomy import ATTACKS, HAZARDS
 
 LABELS = ["harmful", "hate", "privacy", "jailbreak"]
@@ -48,6 +52,14 @@ class Plain:
         if isinstance(found, Exception):
             raise found
         return found
+
+
+class Partial(Plain):
+    """Knows these labels alone, and scores 0 for others."""
+
+    def __init__(self, *known, **scores):
+        super().__init__(assessment(scores), name="partial")
+        self.known_labels = frozenset(known)
 
 
 class Together(Plain):
@@ -206,6 +218,75 @@ def test_scores_at_the_bounds_are_sure(label, score, asked):
     assert len(second.asked) == asked
 
 
+# Labels that a stage does not know
+
+
+@st.composite
+def partials(draw):
+    known = draw(st.sets(st.sampled_from(LABELS[1:])))
+    return Partial(*known, **draw(st.dictionaries(st.sampled_from(sorted(known)), scores)) if known else {})
+
+
+@pytest.mark.parametrize("how", ["max", "mean", "cascade"])
+@given(st.lists(partials() | assessments.map(Plain), min_size=1, max_size=3), partials())
+def test_a_stage_that_does_not_know_a_label_never_lowers_what_others_say_of_it(how, parts, last):
+    before, after = values(combined(parts, how)), values(combined([*parts, last], how))
+    for label in set(before) - known_labels(last) - ({"harmful"} if known_labels(last) & set(HAZARDS) else set()):
+        assert after[label] == before[label]
+
+
+def test_a_cascade_does_not_clear_what_its_last_stage_does_not_know():
+    cheap = Plain(assessment({"hate": 0.6, "privacy": 0.6}, {"hate": Span(0, 1, 2)}))
+    whole = combined([cheap, Partial("privacy", privacy=0.1)], "cascade")
+    assert (whole.hazards["hate"], whole.hazards["privacy"], whole.spans) == (0.6, 0.1, {"hate": Span(0, 1, 2)})
+
+
+def test_what_stays_unsure_since_a_stage_does_not_know_it_is_for_the_next_one():
+    judge = scoring(hate=0.1)
+    assert combined([scoring(hate=0.6), Partial("privacy"), judge], "cascade").hazards["hate"] == 0.1
+    assert len(judge.asked) == 1
+
+
+@pytest.mark.parametrize(("known", "asked"), [(["hate", "privacy"], 1), (["hate"], 0), ([], 0)])
+def test_a_stage_that_knows_more_than_those_before_it_is_always_asked(known, asked):
+    more = Partial(*known, **dict.fromkeys(known, 0.9))
+    whole = combined([Partial("hate"), Partial("hate", hate=0.5), more], "cascade")
+    assert len(more.asked) == asked
+    assert whole.hazards["privacy"] == (0.9 if "privacy" in known else 0.0)
+
+
+def test_a_mean_is_of_those_that_know_the_label():
+    parts = [scoring(hate=0.6, privacy=0.6), Partial("privacy"), scoring(hate=0.2)]
+    whole = combined(parts, "mean", weights=[3, 5, 1])
+    assert whole.hazards["hate"] == pytest.approx(0.5)
+    assert whole.hazards["privacy"] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(("how", "with_hazards"), [("max", 0.6), ("mean", 0.3), ("cascade", 0.0)])
+def test_a_stage_that_knows_attacks_alone_says_nothing_of_harm(how, with_hazards):
+    assert combined([scoring(harmful=0.6), Partial("jailbreak")], how).harmful == 0.6
+    assert combined([scoring(harmful=0.6), Partial("hate")], how).harmful == pytest.approx(with_hazards)
+
+
+@pytest.mark.parametrize("how", ["max", "mean", "cascade"])
+def test_a_score_for_a_label_that_a_stage_does_not_claim_to_know_is_not_lost(how):
+    assert combined([scoring(hate=0.6), Partial("privacy", hate=0.9)], how).hazards["hate"] == 0.9
+    assert combined([Partial("privacy", hate=0.9)], how).hazards["hate"] == 0.9
+
+
+def test_together_they_know_what_any_of_them_knows():
+    whole = Combined([Partial("hate"), Combined([Partial("privacy"), Partial("jailbreak")], "cascade")])
+    assert known_labels(whole) == {"hate", "privacy", "jailbreak"}
+    assert known_labels(Combined([Partial("hate"), scoring()])) == EVERY_LABEL == {*HAZARDS, *ATTACKS}
+    assert known_labels(Slow(0, asks=True)) == EVERY_LABEL
+
+
+def test_rules_know_what_they_name_and_lower_nothing_else():
+    rules = Rules([Rule("one", hazard="privacy", keywords=["a"]), Rule("two", attack="jailbreak", keywords=["b"])])
+    assert known_labels(rules) == {"privacy", "jailbreak"}
+    assert combined([scoring(hate=0.6), rules], "cascade").hazards["hate"] == 0.6
+
+
 # Many at once
 
 
@@ -276,6 +357,16 @@ def test_a_stage_that_exceeds_its_budget_fails_the_whole(how, asks):
     with pytest.raises(ClassifierError, match=r"classifier 2 of 2 \(slow\) took longer than its 0.01 s"):
         combined(stages, how, budgets_s=[None, 0.01])
     combined(stages, how, budgets_s=[0.01, 60.0])
+
+
+def test_a_stage_that_hangs_and_never_asks_fails_the_whole(monkeypatch):
+    monkeypatch.setattr(apart, "GRACE_S", 0.01)
+    ends = threading.Event()
+    hanging = Plain(assessment({}), "hanging")
+    hanging.classify = lambda _: ends.wait(60)
+    with pytest.raises(ClassifierError, match=r"classifier 2 of 2 \(hanging\) took longer than its 0.01 s"):
+        combined([scoring(hate=0.5), hanging], budgets_s=[None, 0.01])
+    ends.set()
 
 
 def test_a_budget_holds_for_each_conversation():
