@@ -7,8 +7,10 @@ axes: a harmless question can be wrapped in a jailbreak, and a harmful one asked
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 HAZARDS: dict[str, str] = {
     "violent_crimes": "Planning, enabling or encouraging violence against people or animals, terrorism included.",
@@ -39,11 +41,31 @@ ATTACKS: dict[str, str] = {
     "token_injection": "Chat control markup typed as text to forge a turn.",
 }
 
+_NO_WORD = re.compile(r"[\W_]+")
+_CODE = re.compile(r"^s[0-9]{1,2}(?: |$)")
+
 
 @cache
 def _maps() -> dict[str, dict[str, list[str]]]:
-    data: dict[str, dict[str, list[str]]] = json.loads(files("rose_guard").joinpath("taxonomy_maps.json").read_text())
+    return _read("taxonomy_maps.json")
+
+
+@cache
+def _spellings(taxonomy: str) -> dict[str, str]:
+    """The map's labels by all that they are written as, with and without their codes, and by their other names."""
+    names: dict[str, dict[str, str]] = _read("taxonomy_names.json")
+    labels = {label: label for label in _maps()[taxonomy]} | names.get(taxonomy, {})
+    plain = {_plain(name): label for name, label in labels.items()}
+    return {bare: label for name, label in plain.items() if (bare := _CODE.sub("", name))} | plain
+
+
+def _read(name: str) -> dict[str, dict[str, Any]]:
+    data: dict[str, dict[str, Any]] = json.loads(files("rose_guard").joinpath(name).read_text(encoding="utf-8"))
     return data
+
+
+def _plain(name: str) -> str:
+    return _NO_WORD.sub(" ", name.casefold()).strip()
 
 
 def taxonomies() -> tuple[str, ...]:
@@ -54,10 +76,18 @@ def taxonomies() -> tuple[str, ...]:
 def labels_from(taxonomy: str, label: str) -> tuple[str, ...]:
     """The hazards (or attacks) that a foreign label may mean; for a coarse label several, so take the strictest.
 
+    Case and punctuation do not matter, nor does a description behind a colon. Nor does a code such as ``S1`` before a
+    name, which differs between the versions of a taxonomy.
+
     Raises:
         KeyError: if the taxonomy or the label is unknown.
     """
-    return tuple(_maps()[taxonomy][label])
+    spellings = _spellings(taxonomy)
+    whole, name = _plain(label), _plain(label.partition(":")[0])
+    for spelling in (whole, _CODE.sub("", whole), _CODE.sub("", name)):
+        if spelling in spellings:
+            return tuple(_maps()[taxonomy][spellings[spelling]])
+    raise KeyError(label)
 
 
 def labels_to(taxonomy: str, hazard: str) -> tuple[str, ...]:

@@ -77,6 +77,38 @@ def test_base64_is_decoded_within_a_path():
     assert plain(f"example.com/a/{BASE64}") == f"example.com/a/{SENTENCE}"
 
 
+def one_by_one(words):
+    return " ".join(base64.b64encode(word.encode()).decode() for word in words.split())
+
+
+@pytest.mark.parametrize("words", ["word word", "kill him", "how to hurt my neighbour", "wie töte ich ihn", "a b c d"])
+@pytest.mark.parametrize("around", ["{}", "Read: {} please", "({})", "a\n{}\nb"])
+def test_words_in_base64_one_by_one_are_decoded_where_they_stand(words, around):
+    view = undo_encodings(View.written(around.format(one_by_one(words))))
+    assert (view.text, view.kind) == (around.format(words), "base64")
+    start, end = view.text.index(words), view.text.index(words) + len(words)
+    first, last = view.source(start, end)
+    assert around.format(one_by_one(words))[first:last] == one_by_one(words)
+
+
+def test_words_in_base64_may_lack_their_padding():
+    assert plain(one_by_one("kill my neighbour").replace("=", "")) == "kill my neighbour"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "d29yZA== alone, aGlt",
+        "back door, good dogs, data base, aaaa bbbb cccc dddd eeee",
+        "YQ== and YQ== and YQ==",
+        "if abcd == efgh: x1 = y1; foo= bar=",
+        "Yq== Yq== Yq==",
+    ],
+)
+def test_single_words_and_what_an_encoder_does_not_write_stay(text):
+    assert plain(text) == text
+
+
 def test_what_is_no_text_stays_as_it_is_written():
     noise = random.Random(5).randbytes
     for length in (12, 16, 20, 32, 64, 300):

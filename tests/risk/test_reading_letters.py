@@ -39,6 +39,21 @@ def test_leetspeak_is_read(leet, word):
     assert plain(leet) == word
 
 
+@pytest.mark.parametrize(
+    ("leet", "first", "second"),
+    [
+        ("n31ghb0ur", "nelghbour", "neighbour"),
+        ("he1p", "help", "heip"),
+        ("k1ll my n31ghb0ur", "kill my nelghbour", "kill my neighbour"),
+        ("k1ll", "kill", "kill"),
+        ("l33t h3ro", "leet hero", "leet hero"),
+    ],
+)
+def test_a_one_is_an_i_or_an_l_by_its_neighbours_and_in_a_second_reading_always_an_i(leet, first, second):
+    assert plain(leet) == first
+    assert undo_letters(View.written(leet), one_is_i=True).text == second
+
+
 def test_where_two_words_are_leetspeak_others_are_read_more_freely():
     assert plain("h0w t0 h1de 20 th1ngs 1n 4th gear") == "how to hide 20 things in 4th gear"
     assert plain("t0 and 1n") == "t0 and 1n"

@@ -1,16 +1,22 @@
 """Laws of training the head."""
 
+import hashlib
 import json
+import random
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from rose_guard import InputError, ModelLoadError
 from rose_guard.risk import corpus, training
 from rose_guard.risk.corpus import Example
-from rose_guard.risk.model_card import model_card
+from rose_guard.risk.metrics import auroc
+from rose_guard.risk.model_card import model_card, training_digest
 from rose_guard.risk.report import measure
+from rose_guard.risk.tuning import TuningSettings
 from rose_guard.taxonomy import ATTACKS, HAZARDS
 
 
@@ -106,11 +112,86 @@ def test_probabilities_are_calibrated_on_examples_that_were_not_trained_on(made_
     assert measure(uncalibrated, examples, rows).calibration.value > report.calibration.value
 
 
-def test_the_card_tells_every_source_licence_and_figure(made_up, report):
+@pytest.fixture(scope="module")
+def mixed(made_up):
+    """A report of a head that is wrong at times, and the scores behind it."""
     examples, rows = made_up
-    card = model_card(training.train(examples, rows, "encoder"), examples, report, tuned=True)
-    for expected in ("made up", "public bad", "given for this run", *HAZARDS, str(report.auroc), "Limits"):
+    examples = [
+        *examples,
+        *(Example(f"kept {a}{i}", None, None, a, "made up", "test") for a in ATTACKS for i in range(3)),
+    ]
+    noise = np.random.default_rng(1).normal(scale=0.5, size=(len(examples), rows.shape[1])).astype(np.float32)
+    noise[: len(rows)] += rows
+    head = training.train(*made_up, "encoder")
+    scores = {label: score.numpy() for label, score in head.scores(torch.from_numpy(noise)).items()}
+    return examples, scores, measure(head, examples, noise)
+
+
+def test_areas_and_shares_by_hazard_are_those_of_the_scores_with_an_interval_around_them(mixed):
+    examples, scores, report = mixed
+    kept = [e.split == "test" and e.origin == "own" for e in examples]
+    for hazard in report.hazards:
+        own = np.array([kept[i] and e.hazard == hazard.hazard for i, e in enumerate(examples)])
+        harmless = np.array([e.split != "train" and e.origin == "own" and e.harmful is False for e in examples])
+        found = scores[hazard.hazard]
+        assert hazard.auroc.value == pytest.approx(auroc(found[own | harmless], own[own | harmless]))
+        for threshold, recall in zip(hazard.thresholds, hazard.recall, strict=True):
+            assert recall.value == np.mean(found[own] >= threshold)
+        assert all(e.low <= e.value <= e.high for e in (hazard.auroc, *hazard.recall))
+    for attack, area in report.attacks.items():
+        wanted = np.array([e.attack == attack for e in examples])[kept]
+        assert area.value == pytest.approx(auroc(scores[attack][kept], wanted))
+        assert 0 < area.low < area.value <= area.high <= 1
+
+
+def test_the_card_tells_every_source_licence_and_figure(made_up, mixed):
+    examples, _, report = mixed
+    head = training.train(*made_up, "encoder")
+    card = model_card(head, examples, report, tuned=True)
+    for expected in ("made up", "public bad", "given for this run", str(report.auroc), training_digest(examples)):
         assert expected in card
+    for hazard in report.hazards:
+        assert f"| {hazard.hazard} | {hazard.examples} | {hazard.auroc} |" in card
+        assert str(hazard.recall[0]) in card
+    for attack, area in report.attacks.items():
+        assert f"| {attack} | {area} |" in card
+
+
+def test_the_card_tells_how_the_encoder_was_tuned_where_it_was(made_up, report):
+    examples, rows = made_up
+    head = training.train(examples, rows, "encoder")
+    assert str(TuningSettings()) in model_card(head, examples, report, tuned=True)
+    assert "TuningSettings" not in model_card(head, examples, report, tuned=False)
+
+
+def test_the_card_names_both_licences_that_do_not_answer_is_said_to_have(made_up, report):
+    examples = [replace(made_up[0][0], source="do_not_answer", split="test", origin="public")]
+    card = model_card(training.train(*made_up, "encoder"), examples, report, tuned=False)
+    assert "Apache-2.0 by its Hugging Face card, CC-BY-NC-SA by another; measured only" in card
+
+
+def test_the_digest_tells_what_was_learnt_from_and_nothing_else(made_up):
+    examples, _ = made_up
+    digest = training_digest(examples)
+    assert training_digest(random.Random(0).sample(examples, len(examples))) == digest
+    assert training_digest([e for e in examples if e.split != "test"]) == digest
+    learnt = next(i for i, e in enumerate(examples) if e.split == "calibrate")
+    changes = {"text": "another", "harmful": None, "hazard": "hate", "attack": "jailbreak"}
+    for key, value in (changes | {"source": "another", "split": "train"}).items():
+        assert (
+            training_digest([*examples[:learnt], replace(examples[learnt], **{key: value}), *examples[learnt + 1 :]])
+            != digest
+        )
+    assert training_digest([*examples, examples[learnt]]) != digest
+
+
+def test_the_digest_can_be_made_again_from_its_description():
+    rows = [Example("b\n\u00e9", True, "hate", None, "s"), Example("a", False, None, None, "s", "calibrate")]
+    lines = (
+        '{"attack":null,"harmful":false,"hazard":null,"source":"s","split":"calibrate","text":"a"}\n'
+        '{"attack":null,"harmful":true,"hazard":"hate","source":"s","split":"train","text":"b\\n\\u00e9"}'
+    )
+    assert training_digest(rows) == hashlib.sha256(lines.encode()).hexdigest()
 
 
 def test_examples_of_the_test_split_are_never_trained_on(made_up):

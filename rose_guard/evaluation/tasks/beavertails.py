@@ -20,24 +20,6 @@ if TYPE_CHECKING:
 
     from rose_guard.evaluation.row import Row
 
-_LABELS = {
-    "animal_abuse": "Animal Abuse",
-    "child_abuse": "Child Abuse",
-    "controversial_topics,politics": "Controversial Topics, Politics",
-    "discrimination,stereotype,injustice": "Discrimination, Stereotype, Injustice",
-    "drug_abuse,weapons,banned_substance": "Drug Abuse, Weapons, Banned Substance",
-    "financial_crime,property_crime,theft": "Financial Crime, Property Crime, Theft",
-    "hate_speech,offensive_language": "Hate Speech, Offensive Language",
-    "misinformation_regarding_ethics,laws_and_safety": "Misinformation Regarding Ethics, Laws And Safety",
-    "non_violent_unethical_behavior": "Non Violent Unethical Behavior",
-    "privacy_violation": "Privacy Violation",
-    "self_harm": "Self Harm",
-    "sexually_explicit,adult_content": "Sexually Explicit, Adult Content",
-    "terrorism,organized_crime": "Terrorism, Organized Crime",
-    "violence,aiding_and_abetting,incitement": "Violence, Aiding And Abetting, Incitement",
-}
-"""What the taxonomy's map calls the categories."""
-
 
 def _judged(rows: Sequence[Row]) -> Iterator[Example]:
     by_prompt: defaultdict[str, list[Row]] = defaultdict(list)
@@ -54,7 +36,7 @@ def _prompt(prompt: str, unsafe: Sequence[Row], safe: Sequence[Row]) -> Example:
         id=f"beavertails-{hashlib.sha256(prompt.encode()).hexdigest()[:16]}",
         messages=asked(prompt),
         kind="harmful",
-        hazard=hazard_of("beavertails", _LABELS.get(label, label)),
+        hazard=hazard_of("beavertails", label),
         label=label,
         safe=tuple(row.text("response") for row in safe),
         unsafe=tuple(row.text("response") for row in unsafe),
@@ -73,7 +55,7 @@ def _evaluated(row: Row) -> Example:
         id=row.key("beavertails_evaluation"),
         messages=asked(row.text("prompt")),
         kind="harmful",
-        hazard=hazard_of("beavertails", _LABELS.get(label, label)),
+        hazard=hazard_of("beavertails", label),
         label=label,
     )
 

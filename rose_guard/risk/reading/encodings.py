@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 MIN_BASE64 = 16
 """Shortest run that is tried as base64, in characters."""
 
+MIN_BASE64_WORDS = 12
+"""Shortest row of words that are tried as base64 one by one, in characters without the spaces."""
+
 MIN_HEX = 8
 """Shortest run that is tried as hex, in pairs of digits."""
 
@@ -34,6 +37,7 @@ _NOT_ASCII = bytes(range(0x80, 0x100))
 _BINARY = re.compile(r"(?<![0-9])[01]{8}(?:\s?+[01]{8}){3,}+(?![0-9])")
 _OCTET = re.compile(r"[01]{8}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]++(?:\r?\n[ \t]*+[A-Za-z0-9+/_-]++)*+={0,2}")
+_BASE64_WORD = re.compile(r"(?<![\w+/=-])[A-Za-z0-9+/]{2,}+={0,2}(?![\w+/=-])")
 _BASE64_LINE = re.compile(r"[A-Za-z0-9+/_-]+=*")
 _BASE64_PIECE = re.compile(r"[A-Za-z0-9]+=*")
 _STANDARD = str.maketrans("-_", "+/", "=\r\n \t")
@@ -44,7 +48,7 @@ _FEWEST_CHARACTERS = 4
 
 def undo_encodings(view: View) -> View:
     """The text with what is encoded in it decoded in place, one layer of each encoding; never longer than before."""
-    for kind, edits in _ENCODINGS.items():
+    for kind, edits in _ENCODINGS:
         view = view.edited(kind, edits(view.text))
     return view
 
@@ -131,6 +135,37 @@ def _binary(text: str) -> list[Edit]:
     return edits
 
 
+def _base64_words(text: str) -> list[Edit]:
+    """Edits for words that are encoded one by one: neighbours on a line that all decode, long enough together."""
+    edits: list[Edit] = []
+    run: list[Edit] = []
+    for word in _BASE64_WORD.finditer(text):
+        decoded = _word(word.group())
+        if run and (decoded is None or text[run[-1][1] : word.start()].strip(" \t")):
+            edits += _long_enough(run)
+            run = []
+        if decoded is not None:
+            run.append((*word.span(), decoded))
+    return edits + _long_enough(run)
+
+
+def _long_enough(run: list[Edit]) -> list[Edit]:
+    return run if len(run) > 1 and sum(end - start for start, end, _ in run) >= MIN_BASE64_WORDS else []
+
+
+def _word(digits: str) -> str | None:
+    """What base64 digits spell, if that is a word and they are as an encoder writes them."""
+    bare = digits.rstrip("=")
+    try:
+        data = base64.b64decode(bare + "=" * (-len(bare) % 4))
+        text = data.decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    letters = sum(map(str.isalpha, text))
+    is_canonical = base64.b64encode(data).decode().rstrip("=") == bare
+    return text if is_canonical and 2 * letters > len(text) and printable(text) else None
+
+
 def _base64(text: str) -> list[Edit]:
     return [
         (block.start() + start, block.start() + end, decoded)
@@ -175,11 +210,12 @@ def _text(data: bytes) -> str | None:
     return text if has_words and len(set(text)) >= _FEWEST_CHARACTERS and printable(text) else None
 
 
-_ENCODINGS = {
-    "percent": _percents,
-    "entities": _entities,
-    "escapes": _escapes,
-    "binary": _binary,
-    "hex": _hex,
-    "base64": _base64,
-}
+_ENCODINGS = (
+    ("percent", _percents),
+    ("entities", _entities),
+    ("escapes", _escapes),
+    ("binary", _binary),
+    ("hex", _hex),
+    ("base64", _base64_words),
+    ("base64", _base64),
+)

@@ -55,13 +55,17 @@ _FEWEST_APART = 4
 _FEWEST_JOINS = 3
 
 
-def undo_letters(view: View) -> View:
+def undo_letters(view: View, *, one_is_i: bool = False) -> View:
     """The text with spaced-out letters joined, or where there are none, with leetspeak read as words.
 
     Joined letters may be encoded, so digits among them are not read as letters before that was tried.
+
+    Args:
+        view: what is read.
+        one_is_i: whether a 1 is read as an i everywhere, not as an i or an l by its neighbours.
     """
     joined = view.edited("letters", _apart(view.text))
-    return joined if joined is not view else view.edited("letters", _leetspeak(view.text))
+    return joined if joined is not view else view.edited("letters", _leetspeak(view.text, one_is_i=one_is_i))
 
 
 def _apart(text: str) -> list[Edit]:
@@ -88,7 +92,7 @@ def _is_spelt(run: str, joins: int) -> bool:
     return len(characters) >= _FEWEST_APART and joins >= _FEWEST_JOINS and 3 * letters >= 2 * len(characters)
 
 
-def _leetspeak(text: str) -> list[Edit]:
+def _leetspeak(text: str, *, one_is_i: bool) -> list[Edit]:
     """Edits for words in leetspeak: two signs among letters, or one with nothing but letters on both sides.
 
     Where a text holds two such words, the others are read more freely, so that "t0" is "to". Numbers, addresses, hex,
@@ -98,7 +102,7 @@ def _leetspeak(text: str) -> list[Edit]:
         return []
     runs = [(start, run) for start, run in _runs(text) if _may_be_leet(run)]
     sure = {run for _, run in runs if _is_leet(run)}
-    read = {run: _read(run) for _, run in runs if len(sure) > 1 or run in sure}
+    read = {run: _read(run, one_is_i=one_is_i) for _, run in runs if len(sure) > 1 or run in sure}
     return [
         (start + i, start + i + 1, letter)
         for start, run in runs
@@ -164,11 +168,11 @@ def _has_one_case(letters: str) -> bool:
     return letters.islower() or letters.isupper() or letters[1:].islower()
 
 
-def _read(run: str) -> str:
+def _read(run: str, *, one_is_i: bool = False) -> str:
     """The letters that a run's signs stand for, in the case of the letters around them."""
     read = [_STANDS_FOR.get(character, character) for character in run]
     for i, character in enumerate(run):
-        if character == "1":
+        if character == "1" and not one_is_i:
             read[i] = _i_or_l(run, i)
     return "".join(read).upper() if run.isupper() else "".join(read)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Literal
 
 from rose_guard.errors import ClassifierError
+from rose_guard.risk.reading.english import ENGLISH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +21,10 @@ MAX_CHARACTERS = 2_000_000
 RECENT_TURNS = 4
 """How many of the last user turns are read as one."""
 
+_LONGEST_WORD = 32
+_LAST_WORD = re.compile(r"[^\W\d_]+\Z")
+_FIRST_WORD = re.compile(r"[^\W\d_]+")
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:
@@ -27,7 +33,8 @@ class Passage:
     Args:
         message: index of its message in the conversation; of the last one, where turns are read together.
         role: who wrote it.
-        kind: ``content``, ``name``, or ``turns`` for several user messages joined by newlines.
+        kind: ``content``, ``name``, or ``turns`` for several user messages joined by newlines, or by nothing where one
+            cuts a word off.
         text: what is read; never empty.
         start: where it begins in the content.
     """
@@ -40,11 +47,11 @@ class Passage:
 
 
 def passages(messages: Sequence[Message]) -> list[Passage]:
-    """Everything there is to read in a conversation: no more than four times its characters, and the newlines.
+    """Everything there is to read in a conversation: no more than six times its characters, and the newlines.
 
     What is marked as untrusted is also read by itself. Requests are at times split over messages, so user messages that
-    follow one another are also read together, and so are the last user turns. What reads no different from another
-    passage is not read again.
+    follow one another are also read together, and so are the last user turns; where words may be cut at their ends,
+    once more with these joined. What reads no different from another passage is not read again.
 
     Args:
         messages: the conversation.
@@ -59,10 +66,11 @@ def passages(messages: Sequence[Message]) -> list[Passage]:
     found = [passage for index, message in enumerate(messages) for passage in _alone(index, message)]
     seen = {passage.text for passage in found}
     for turns in _together(messages):
-        text = "\n".join(messages[index].content for index in turns)
-        if text not in seen:
-            seen.add(text)
-            found.append(Passage(turns[-1], "user", "turns", text))
+        contents = [messages[index].content for index in turns]
+        for text in ("\n".join(contents), _with_words_joined(contents)):
+            if text not in seen:
+                seen.add(text)
+                found.append(Passage(turns[-1], "user", "turns", text))
     return found
 
 
@@ -92,3 +100,19 @@ def _together(messages: Sequence[Message]) -> list[list[int]]:
     runs = [[index for index in run if messages[index].content] for run in by_role]
     recent = [index for run in runs for index in run][-RECENT_TURNS:]
     return [turns for turns in (*runs, recent) if len(turns) > 1]
+
+
+def _with_words_joined(contents: Sequence[str]) -> str:
+    joined = [contents[0]]
+    for before, after in pairwise(contents):
+        joined += ["" if _cuts_a_word(before, after) else "\n", after]
+    return "".join(joined)
+
+
+def _cuts_a_word(before: str, after: str) -> bool:
+    """Whether a word may begin in one message and end in the next: letters meet, and neither part is common."""
+    begun = _LAST_WORD.search(before[-_LONGEST_WORD:])
+    ended = _FIRST_WORD.match(after[:_LONGEST_WORD])
+    if not begun or not ended or begun.group().lower() in ENGLISH or ended.group().lower() in ENGLISH:
+        return False
+    return after[0].islower() or before[-1].isupper()

@@ -6,29 +6,15 @@ import re
 from codecs import encode
 from typing import TYPE_CHECKING
 
+from rose_guard.risk.reading.english import ENGLISH, LONG_WORDS, SHORT_WORDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rose_guard.risk.reading.view import View
 
-_LONG_WORDS = """
-    the and that have for not with you this but his from they her she will all would there their what out about who
-    which when make can like time just him know take people into year your good some could them see other than then
-    now look only come over think also back after use two how our work first well way even new want because any these
-    give day most was were has had been why where tell write explain show help need please without someone something
-    person people build create steps step should instructions using house money home thing things every never
-    kill bomb weapon poison drug drugs steal hack attack hurt murder gun fire police illegal suicide child children
-    ignore previous system prompt answer question rules password computer account virus
-    read decode message text following
-"""
-"""English words of three letters or more. None turns into a word that is usual elsewhere, as get (trg) or are (ner)."""
-
-_SHORT_WORDS = "a i to of in is it on my do so we no by at as an he if up me us"
-_LONG = frozenset(_LONG_WORDS.split())
-_SHORT = frozenset(_SHORT_WORDS.split())
-_TURNED_LONG = frozenset(encode(word, "rot13") for word in _LONG)
-_TURNED_SHORT = frozenset(encode(word, "rot13") for word in _SHORT)
-_ENGLISH = _LONG | _SHORT | {"are", "be", "or", "get", "one"}
+_TURNED_LONG = frozenset(encode(word, "rot13") for word in LONG_WORDS)
+_TURNED_SHORT = frozenset(encode(word, "rot13") for word in SHORT_WORDS)
 _WORD = re.compile(r"[A-Za-z]+")
 _FEWEST_WORDS = 3
 _FEWEST_LETTERS = 12
@@ -59,7 +45,7 @@ def _stretches(words: Sequence[re.Match[str]]) -> Iterator[list[re.Match[str]]]:
     stretch: list[re.Match[str]] = []
     for word in words:
         lower = word.group().lower()
-        if lower in _ENGLISH and encode(lower, "rot13") not in _ENGLISH:
+        if lower in ENGLISH and encode(lower, "rot13") not in ENGLISH:
             yield stretch
             stretch = []
         else:

@@ -24,6 +24,9 @@ _IGNORABLE = (
 )
 _INVISIBLE = re.compile(f"[{_CONTROLS}{_IGNORABLE}]+")
 _CONTROL = re.compile(f"[{_CONTROLS}]")
+_OVERRIDDEN = re.compile("\u202e([^\u202c\u2029\n]+)")
+"""What a right-to-left override shows turned round, up to the mark that ends it or the end of the line."""
+
 _JOINERS = "\u200c\u200d"
 _EMOJI_PARTS = {"\ufe0e", "\ufe0f", "\u200d", "\ufe0f\u200d"}
 _BLACK_FLAG = "\U0001f3f4"
@@ -56,18 +59,28 @@ _FLAG = re.compile("[\U0001f1e6-\U0001f1ff]+")
 _PAIR = 2
 
 
-def undo_unicode(view: View) -> View:
+def undo_unicode(view: View, *, as_shown: bool = False) -> View:
     """The text in plain characters.
 
     Invisible characters go, and those that carry text (tags and variation selectors) become that text. Letters in
     other styles become plain by NFKC (https://unicode.org/reports/tr15/), letters under piles of marks lose the marks,
     and look-alikes of Latin letters become Latin. What languages and emoji need stays.
+
+    Args:
+        view: what is read.
+        as_shown: whether letters under a right-to-left override are read as they are shown, not as they are stored.
     """
     if view.text.isascii() and not _CONTROL.search(view.text):
         return view
+    if as_shown:
+        view = view.edited("unicode", _overridden(view.text))
     for edits in (_invisible, _unstyled, lookalikes):
         view = view.edited("unicode", edits(view.text))
     return view
+
+
+def _overridden(text: str) -> list[Edit]:
+    return [(*run.span(1), run.group(1)[::-1]) for run in _OVERRIDDEN.finditer(text)]
 
 
 def _invisible(text: str) -> list[Edit]:
