@@ -116,6 +116,7 @@ STUDIES = {
         ),
         ("plain", "policy_gated", "guard"),
         25,
+        judges=(*JUDGES, "gold"),
     ),
 }
 """By name. The first two choose settings; the others report."""

@@ -9,7 +9,16 @@ from typing import Annotated
 import typer
 
 from rose_guard import __version__
-from rose_guard.cli import ask, bench, classify, model, policy, train_answer_classifier, train_classifier
+from rose_guard.cli import (
+    ask,
+    bench,
+    classifier_thresholds,
+    classify,
+    model,
+    policy,
+    train_answer_classifier,
+    train_classifier,
+)
 from rose_guard.cli import eval as evaluation
 from rose_guard.errors import RoseGuardError
 
@@ -28,6 +37,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(evaluation.app, name="eval")
 app.add_typer(model.app, name="model")
 app.command("train-classifier")(train_classifier.train_classifier)
+app.command("classifier-thresholds")(classifier_thresholds.classifier_thresholds)
 app.command("train-answer-classifier")(train_answer_classifier.train_answer_classifier)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -24,11 +26,17 @@ LICENCES = {
     "benign_seed_tasks": "self-instruct seed tasks, Apache-2.0",
     "benign_mt_vicuna": "MT-bench and Vicuna-bench questions, Apache-2.0",
     "truthfulqa": "TruthfulQA, Apache-2.0",
-    "do_not_answer": "Do-Not-Answer; measured only",
+    "do_not_answer": "Do-Not-Answer, Apache-2.0 by its Hugging Face card, CC-BY-NC-SA by another; measured only",
     "alpaca_eval": "AlpacaEval, CC-BY-NC-4.0; measured only",
     PARTS: "two sentences each of the long harmless texts above",
 }
 _OWN = "written for this project, Apache-2.0"
+_STEPS = (
+    "## What each step brought",
+    "",
+    "What more text, tuning and other changes brought is measured in `docs/explanation/classifier.md` of rose_guard.",
+    "",
+)
 
 
 def model_card(
@@ -53,10 +61,12 @@ def model_card(
             f"{head.encoder}: {base}, tuned {'in the same run' if tuned else 'before'}.",
             "Written by `rose-guard train-classifier`; the same texts give the same bytes on the same machine.",
             "",
+            *_tuning(tuned=tuned, multilingual=languages is not None),
             "## Texts",
             "",
             *table(("source", "trained on", "measured on", "origin and licence"), _sources(examples)),
             "",
+            *_provenance(examples),
             "## What it does",
             "",
             "On texts of the project's own that it was never trained on, with 95 % bootstrap intervals:",
@@ -73,16 +83,9 @@ def model_card(
                 source_rows(report),
             ),
             "",
-            "By hazard, on held-out texts, with the thresholds at which 0.5 % and 1 % of held-out harmless texts score",
-            "as high, and the share of harmful ones found there:",
-            "",
-            *table(HAZARD_HEADS, hazard_rows(report)),
-            "",
-            "By attack, area under the ROC curve on held-out texts: "
-            + ", ".join(f"{attack} {value:.3f}" for attack, value in report.attacks.items())
-            + ".",
-            "",
+            *_by_label(report),
             *_left_out(report),
+            *_STEPS,
             "## Limits",
             "",
             "- English only; other languages pass or are flagged by chance."
@@ -110,7 +113,38 @@ def hazard_rows(report: Report) -> Iterable[Sequence[str]]:
     """What a head does by hazard, in words."""
     for h in report.hazards:
         (strict, mild), (few, more) = h.thresholds, h.recall
-        yield h.hazard, str(h.examples), *(f"{value:.2f}" for value in (h.auroc, strict, few, mild, more, h.named))
+        found = (f"{strict:.2f}", str(few), f"{mild:.2f}", str(more))
+        yield h.hazard, str(h.examples), str(h.auroc), *found, f"{h.named:.2f}"
+
+
+def training_digest(examples: Iterable[Example]) -> str:
+    """SHA-256 of what a head learns from, whatever its order.
+
+    Every example that is not of the split ``test`` is a line of canonical JSON, without blanks, keys in order:
+    ``attack``, ``harmful``, ``hazard``, ``source``, ``split``, ``text``. The lines are sorted and joined with newlines.
+    """
+    keys = ("attack", "harmful", "hazard", "source", "split", "text")
+    rows = ({key: getattr(example, key) for key in keys} for example in examples if example.split != "test")
+    lines = sorted(json.dumps(row, separators=(",", ":")) for row in rows)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _provenance(examples: Sequence[Example]) -> list[str]:
+    learnt = sum(example.split != "test" for example in examples)
+    return [
+        f"SHA-256 of the {learnt} texts that it was trained and calibrated on, with labels, sources and splits, each",
+        "as a line of canonical JSON, sorted (`rose_guard.risk.model_card.training_digest`):",
+        f"`{training_digest(examples)}`",
+        "",
+    ]
+
+
+def _tuning(*, tuned: bool, multilingual: bool) -> list[str]:
+    if not tuned:
+        return []
+    from rose_guard.risk.tuning import MULTILINGUAL, TuningSettings
+
+    return [f"The encoder was tuned with `{MULTILINGUAL if multilingual else TuningSettings()}`.", ""]
 
 
 def _sources(examples: Sequence[Example]) -> Iterable[Sequence[str]]:
@@ -136,6 +170,23 @@ def _languages(languages: Languages | None) -> list[str]:
         f"{languages.threshold:.2f}, where 5 % of held-out ordinary English prompts score as high:",
         "",
         *table(HEADS, (language.row() for language in languages.reports)),
+        "",
+    ]
+
+
+def _by_label(report: Report) -> list[str]:
+    return [
+        "By hazard, on held-out texts, with the thresholds at which 0.5 % and 1 % of held-out harmless texts score",
+        "as high, and the share of harmful ones found there:",
+        "",
+        *table(HAZARD_HEADS, hazard_rows(report)),
+        "",
+        "These thresholds hold for each text's first window alone. The whole classifier reads every view, window",
+        "and sentence and scores higher; `rose-guard classifier-thresholds` prints those that a policy can have.",
+        "",
+        "By attack, on held-out texts:",
+        "",
+        *table(("attack", "AUROC"), ((attack, str(area)) for attack, area in report.attacks.items())),
         "",
     ]
 

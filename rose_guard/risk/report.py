@@ -57,15 +57,15 @@ class HazardReport:
         examples: how many harmful ones.
         auroc: their scores for it against those of held-out harmless prompts.
         thresholds: for each of :data:`FALSE_ALARMS`, where at most that share of harmless ones scores as high.
-        recall: share of the harmful ones at or above each of them.
+        recall: share of the harmful ones at or above each of them; its interval takes the threshold as given.
         named: share of the harmful ones whose likeliest hazard it is.
     """
 
     hazard: str
     examples: int
-    auroc: float
+    auroc: Estimate
     thresholds: tuple[float, ...]
-    recall: tuple[float, ...]
+    recall: tuple[Estimate, ...]
     named: float
 
 
@@ -87,7 +87,7 @@ class Report:
     threshold: float
     sources: tuple[SourceReport, ...]
     hazards: tuple[HazardReport, ...]
-    attacks: dict[str, float]
+    attacks: dict[str, Estimate]
     auroc: Estimate
     calibration: Estimate
     look_alikes: dict[str, Estimate]
@@ -130,7 +130,7 @@ def measure(
             for hazard in HAZARDS
             if hazard in wanted
         ),
-        {a: auroc(scores[a][own], np.array([examples[i].attack == a for i in own])) for a in ATTACKS},
+        {a: estimate(_area, scores[a][own], np.array([examples[i].attack == a for i in own])) for a in ATTACKS},
         estimate(auroc, scores["harmful"][held], harmful),
         estimate(calibration_error, scores["harmful"][held], harmful),
         _look_alikes(examples, scores["harmful"]),
@@ -185,11 +185,20 @@ def _hazard(
     return HazardReport(
         hazard,
         int(wanted.sum()),
-        auroc(both, np.arange(len(both)) < wanted.sum()),
+        estimate(_area, both, np.arange(len(both)) < wanted.sum()),
         thresholds,
-        tuple(float((scores[wanted] >= threshold).mean()) for threshold in thresholds),
+        tuple(estimate(flagged(t), scores[wanted], np.ones(wanted.sum(), dtype=bool)) for t in thresholds),
         float((likeliest[wanted] == hazard).mean()),
     )
+
+
+def _area(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
+    """As :func:`auroc`, fast enough for the resamples of few positives among thousands of others."""
+    if positive.all() or not positive.any():
+        return math.nan
+    others, found = np.sort(scores[~positive]), scores[positive]
+    lower, no_higher = (np.searchsorted(others, found, side) for side in ("left", "right"))
+    return float((lower + no_higher).mean() / (2 * len(others)))
 
 
 def _left_out(examples: Sequence[Example], embeddings: NDArray[np.float32]) -> dict[tuple[str, str], float]:
