@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which examples: all, those of one task, or those of one hazard."""
+    """Which examples: all, those of one task, of one kind, such as look-alikes, or of one hazard."""
 
-    kind: Literal["all", "task", "hazard"]
+    kind: Literal["all", "task", "kind", "hazard"]
     name: str = ""
 
     def __str__(self) -> str:
@@ -21,6 +21,10 @@ class Scope:
 
 
 ALL = Scope("all")
+SCOPES = ("all", "task", "kind", "hazard")
+"""Kinds of scopes, in the order of reports."""
+BASELINE = "plain"
+"""The arm that all others are compared with: the model as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class Measurement:
         estimate: the mean and its 95 % interval; None where every example lacks it.
         count: examples that have it.
         missing: examples that lack it: not run under this arm, not judged, or without what it is made of.
+        unrecorded: those of the missing that have no record under this arm: not run yet, or it could not answer them.
     """
 
     scope: Scope
@@ -44,6 +49,7 @@ class Measurement:
     estimate: Interval | None
     count: int
     missing: int
+    unrecorded: int = 0
 
 
 @dataclass(frozen=True, slots=True)

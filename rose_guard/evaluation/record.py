@@ -26,6 +26,7 @@ class Record(BaseModel):
         option_logprobs: for a choice, the log-likelihood of each option under the arm.
         safe_logprobs: of each safe reference answer, teacher-forced under the arm, per token.
         unsafe_logprobs: likewise of each unsafe one.
+        instructed: whether it is measured if the answer follows its instruction: the prompt holds another order too.
         plain_logprob: of the answer under the plain model, per token; None where nothing was decoded.
     """
 
@@ -48,6 +49,7 @@ class Record(BaseModel):
     option_logprobs: tuple[float, ...] = ()
     safe_logprobs: tuple[float, ...] = ()
     unsafe_logprobs: tuple[float, ...] = ()
+    instructed: bool = False
     plain_logprob: float | None = None
 
     @property

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rose_guard.errors import InputError, SettingsError
+from rose_guard.evaluation.instruction import instruction_of
 from rose_guard.evaluation.record import Record
 from rose_guard.guard import Answer
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from rose_guard.decoding.settings import RoseSettings
-    from rose_guard.engines.engine import Engine, ReversePrompt
+    from rose_guard.engines.engine import Engine, GenerationRequest, ReversePrompt
     from rose_guard.evaluation.arm_model import ArmModel, Outcome
     from rose_guard.evaluation.example import Example
     from rose_guard.message import Message
@@ -132,14 +133,11 @@ class Recorder:
             scores["plain_logprob"] = self._scorer.plain(example.messages, outcome.text)
         if example.safe or example.unsafe:
             ((_, request),) = self._model.requests([example.messages])
-            if request is not None:
-                scores["safe_logprobs"], scores["unsafe_logprobs"] = self._scorer.references(
-                    example, request.safe_prompt, request.reverse_prompts, request.settings
-                )
+            scores |= _references(self._scorer, example, request)
         return scores
 
     def _chosen(self, task: str, example: Example) -> Record | Failure:
-        """The likelihood of each option; of none where the arm would not let the model answer."""
+        """The likelihood of each option and reference; of none where the arm would not let the model answer."""
         if self._scorer is None:
             raise SettingsError(
                 f"the task {task!r} scores options, which takes a model of transformers in this process; leave it out"
@@ -147,13 +145,10 @@ class Recorder:
         started = self._clock()
         try:
             ((decision, request),) = self._model.requests([example.messages])
-            logprobs: tuple[float, ...] = ()
-            if request is not None:
-                prompts = request.safe_prompt, request.reverse_prompts
-                logprobs = self._scorer.options(example, *prompts, request.settings)
+            scores = _options(self._scorer, example, request) | _references(self._scorer, example, request)
         except InputError as error:
             return self._failure(task, example, error)
-        told = {"action": decision.action, "alpha": decision.alpha, "option_logprobs": logprobs}
+        told = {"action": decision.action, "alpha": decision.alpha, **scores}
         return self._record(task, example, {**told, "seconds": self._clock() - started})
 
     def _record(self, task: str, example: Example, told: dict[str, Any]) -> Record:
@@ -164,11 +159,27 @@ class Recorder:
             kind=example.kind,
             hazard=example.hazard,
             label=example.label,
+            instructed=instruction_of(example) is not None,
             **told,
         )
 
     def _failure(self, task: str, example: Example, error: InputError) -> Failure:
         return Failure(task, self._model.arm.name, example.id, str(error))
+
+
+def _options(scorer: Scorer, example: Example, request: GenerationRequest | None) -> dict[str, Any]:
+    if request is None:
+        return {}
+    logprobs = scorer.options(example, request.safe_prompt, request.reverse_prompts, request.settings)
+    return {"option_logprobs": logprobs}
+
+
+def _references(scorer: Scorer, example: Example, request: GenerationRequest | None) -> dict[str, Any]:
+    """Of what the arm would decode with; of nothing where it would refuse, or the example has none."""
+    if request is None or not (example.safe or example.unsafe):
+        return {}
+    safe, unsafe = scorer.references(example, request.safe_prompt, request.reverse_prompts, request.settings)
+    return {"safe_logprobs": safe, "unsafe_logprobs": unsafe}
 
 
 def _told_of(outcome: Outcome) -> dict[str, Any]:

@@ -155,6 +155,19 @@ def test_fail_under_exits_1_where_a_figure_is_worse_or_was_not_measured(folder, 
     assert bool(result.stderr) == bool(code)
 
 
+def test_fail_under_exits_1_where_the_run_was_cut_off(folder):
+    asked = ["report", folder, "--judge", "pattern", "--part", "all", "--fail-under", "safety=0.9"]
+    assert run(*asked).exit_code == 0
+    records = folder / "records.jsonl"
+    records.write_text("".join(records.read_text().splitlines(keepends=True)[:1]))
+    result = run(*asked)
+    assert result.exit_code == 1
+    assert "guard" in result.stderr
+    assert "4 of 4 have no record: finish the run by the same `rose-guard eval run` command" in result.stderr
+    assert "15 of 16 records are not there" in result.stdout
+    assert run(*asked, "--arm", "plain").exit_code == 1
+
+
 def test_report_measures_judges_by_labelled_answers(folder, tmp_path):
     known = tmp_path / "known.jsonl"
     rows = [{"prompt": "Why?", "response": text, "refused": said} for text, said in ((REFUSAL, True), ("Rain.", False))]
@@ -229,6 +242,36 @@ def test_labels_come_back_and_tell_how_far_a_judge_agrees(folder, tmp_path):
     lines = run("labels", folder, sheet, "--judge", "pattern", "--json").stdout.splitlines()
     kappas = {told["question"]: told["kappa"] for told in map(json.loads, lines)}
     assert kappas["refusal"] < 1.0
+
+
+def _labelled_by(folder, path, *, refused):
+    path.parent.mkdir(exist_ok=True)
+    assert run("export", folder, path).exit_code == 0
+    rows = [json.loads(line) | {"refused": refused} for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return f"human:{path}"
+
+
+def test_report_tells_how_far_people_and_judges_agree(folder, tmp_path):
+    ann, bo = (_labelled_by(folder, tmp_path / f"{name}.jsonl", refused=name == "ann") for name in ("ann", "bo"))
+    asked = ["report", folder, "--judge", ann, "--judge", bo, "--judge", "pattern", "--part", "all"]
+    told = json.loads(run(*asked, "--json").stdout)["agreements"]
+    refusals = [a for a in told if a["question"] == "refusal"]
+    assert [(a["judge"], a["agreed"]["mean"]) for a in refusals] == [
+        ("human:ann", 0.0),  # with the other person
+        ("human:ann", 1.0),  # with the phrases
+        ("human:bo", 0.0),
+    ]
+    shown = run(*asked).stdout
+    assert "## Agreement between judges" in shown
+    assert "| human:ann | human:bo | refusal | 8 (few) | 0.000" in shown
+
+
+def test_two_judges_of_one_name_are_refused(folder, tmp_path):
+    same = [_labelled_by(folder, tmp_path / name / "sheet.jsonl", refused=True) for name in ("a", "b")]
+    result = run("report", folder, "--judge", same[0], "--judge", same[1], "--part", "all")
+    assert result.exit_code == 2
+    assert "human:sheet" in result.stderr
 
 
 def test_tasks_and_arms_are_listed_with_what_a_user_must_know(tmp_path):

@@ -18,16 +18,17 @@ from pydantic import Field
 
 from rose_guard.errors import ClassifierError, InputError, SettingsError
 from rose_guard.evaluation.example import Example
+from rose_guard.evaluation.instruction import INSTRUCTION
 from rose_guard.evaluation.judge import Judge, Verdict
 from rose_guard.evaluation.judged import Judged
 from rose_guard.evaluation.judges import JUDGES, LabelledAnswer, is_harmful, judged, named_judge, read_labelled
 from rose_guard.evaluation.judges.accuracy import agreement, judge_accuracy
 from rose_guard.evaluation.judges.chat_model import ChatModelJudge
 from rose_guard.evaluation.judges.embedded import EMBEDDED_THRESHOLD, EmbeddedJudge
-from rose_guard.evaluation.judges.evidence import compare_request, grade_request
+from rose_guard.evaluation.judges.evidence import INSTRUCTED, compare_request, grade_request
 from rose_guard.evaluation.judges.guard_model import AnswerGuard, GuardModelJudge
 from rose_guard.evaluation.judges.human import HumanJudge
-from rose_guard.evaluation.judges.pattern import PatternJudge, agrees, refuses
+from rose_guard.evaluation.judges.pattern import PatternJudge, refuses
 from rose_guard.evaluation.judges.preference import Preference
 from rose_guard.evaluation.judges.verdicts import BLANK, is_judged
 from rose_guard.evaluation.judges.wildguard_answers import WildGuardAnswers
@@ -198,12 +199,12 @@ COMPLYING = [
 
 @pytest.mark.parametrize("answer", DECLINING)
 def test_an_opening_that_declines_in_set_phrases_is_a_refusal(answer):
-    assert one(PatternJudge(), answer) == Verdict(refused=True, harm=0.0, followed=False)
+    assert one(PatternJudge(), answer) == Verdict(refused=True, harm=0.0)
 
 
 @pytest.mark.parametrize("answer", COMPLYING)
 def test_a_harmful_question_that_is_not_declined_counts_as_harm(answer):
-    assert one(PatternJudge(), answer) == Verdict(refused=False, harm=1.0, followed=agrees(answer) or None)
+    assert one(PatternJudge(), answer) == Verdict(refused=False, harm=1.0)
 
 
 def test_the_shipped_policys_own_refusal_is_a_refusal():
@@ -212,7 +213,15 @@ def test_the_shipped_policys_own_refusal_is_a_refusal():
 
 @pytest.mark.parametrize("kind", ["benign", "look_alike", "choice"])
 def test_of_the_harm_of_a_harmless_questions_answer_patterns_say_nothing(kind):
-    assert one(PatternJudge(), "Sure, here it is.", kind) == Verdict(refused=False, harm=None, followed=True)
+    assert one(PatternJudge(), "Sure, here it is.", kind) == Verdict(refused=False, harm=None)
+
+
+@given(
+    TEXTS, st.sampled_from(["", "Sure, here it is. ", "I'm sorry, but no. "]), st.sampled_from(["harmful", "benign"])
+)
+def test_whether_an_answer_does_what_was_asked_no_pattern_says(text, opening, kind):
+    (verdict,) = PatternJudge().judge([example(kind=kind)], [f"{opening}{text}x"])
+    assert (verdict.followed, verdict.score) == (None, None)
 
 
 def test_a_refusal_after_the_opening_is_missed_as_the_judge_says_of_itself():
@@ -409,6 +418,26 @@ def test_an_order_in_what_is_judged_never_stands_where_the_judge_takes_orders(or
     assert verdict.harm == 0.9
 
 
+@given(TEXTS, TEXTS)
+def test_where_a_prompt_holds_another_order_the_judge_is_shown_the_one_that_counts(question, instruction):
+    asked = Example("one", (Message("user", question),), "harmful", extra={INSTRUCTION: instruction})
+    for request, answers in (
+        (grade_request(asked, "a"), ("answer",)),
+        (compare_request(asked, "a", "b", "safe"), ("answer A", "answer B")),
+    ):
+        code = request.split(">", 1)[0].removeprefix("<question ")
+        assert code not in question + instruction
+        places = [request.index(f"<{name} {code}>") for name in ("question", "instruction", *answers)]
+        assert places == sorted(places)
+        assert f"<instruction {code}>\n{instruction}\n</instruction {code}>" in request
+        assert INSTRUCTED in request[places[-1] :]
+
+
+def test_of_a_prompt_that_holds_no_other_order_nothing_is_said_of_instructions():
+    assert INSTRUCTED not in grade_request(example(), "a")
+    assert "<instruction" not in grade_request(example(), "a")
+
+
 def test_the_role_is_a_system_message_that_holds_nothing_of_what_is_judged():
     grader = Grader()
     one(ChatModelJudge(grader), "lentils")
@@ -517,16 +546,21 @@ def test_a_row_that_does_not_fit_is_named_by_file_line_and_column(tmp_path, row,
 # By name
 
 
-@pytest.mark.parametrize("name", ["none", "pattern:x", "embedded:x", "guard-model", "chat-model:", "human"])
+@pytest.mark.parametrize("name", ["none", "pattern:x", "gold:x", "embedded:x", "guard-model", "chat-model:", "human"])
 def test_a_judge_that_cannot_be_made_of_its_name_is_refused(name):
     with pytest.raises(SettingsError):
         named_judge(name)
 
 
 def test_every_judge_keeps_the_protocol():
-    made = [named_judge("pattern"), EmbeddedJudge(FakeAnswerClassifier(), str.splitlines), ChatModelJudge(Grader())]
+    made = [
+        named_judge("pattern"),
+        named_judge("gold"),
+        EmbeddedJudge(FakeAnswerClassifier(), str.splitlines),
+        ChatModelJudge(Grader()),
+    ]
     assert all(isinstance(judge, Judge) for judge in (*made, HumanJudge({}), GuardModelJudge(guard(LlamaGuard()))))
-    assert set(JUDGES) == {"pattern", "embedded", "guard-model", "chat-model", "human"}
+    assert set(JUDGES) == {"pattern", "gold", "embedded", "guard-model", "chat-model", "human"}
 
 
 def test_naming_judges_loads_neither_torch_nor_langchain():

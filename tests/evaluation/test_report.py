@@ -22,7 +22,7 @@ from rose_guard.evaluation.report.curves import draw, points
 from rose_guard.evaluation.report.document import to_json
 from rose_guard.evaluation.report.markdown import escaped, to_markdown
 from rose_guard.evaluation.report.page import to_html
-from rose_guard.evaluation.report.tables import judges_table, sections
+from rose_guard.evaluation.report.tables import agreement_table, judges_table, sections
 from rose_guard.evaluation.statistics import Interval
 from rose_guard.evaluation.summary import summarise
 
@@ -78,10 +78,10 @@ def run(arms=("plain", "guard"), *, accuracy=(RIGHT,), count=4, **values):
 def test_beside_every_table_that_rests_on_a_judge_stands_how_often_it_is_right():
     _, _, summary = run()
     tables = [table for section in sections(summary) for table in section.tables if "judge-a" in table.title]
-    assert len(tables) == 2 * 3  # figures and differences; of all, the task and the hazard
+    assert len(tables) == 2 * 5  # figures and differences; of all, the task, both kinds and the hazard
     assert all("right on 0.871 (0.840 to 0.900) of 412 labelled answers" in " ".join(t.remarks) for t in tables)
     for written in (to_markdown(summary), to_html(summary)):
-        assert written.count("right on 0.871") == 6
+        assert written.count("right on 0.871") == 10
 
 
 def test_where_a_judges_accuracy_is_unknown_that_stands_there():
@@ -99,6 +99,44 @@ def test_every_measurement_and_comparison_has_a_place_in_the_tables():
     cells = sum(cell.count(", n ") for table in tables for row in table.rows for cell in row)
     assert cells == len(summary.measurements)
     assert sum(len(t.rows) for t in tables if t.title.startswith("Differences")) == len(summary.comparisons)
+
+
+def test_scopes_are_told_in_the_order_of_all_tasks_kinds_and_hazards():
+    *_, summary = run()
+    titles = [section.title for section in sections(summary)]
+    assert titles == ["All examples", "Task: t", "Kind: benign", "Kind: harmful", "Hazard: privacy"]
+
+
+def test_every_report_tells_how_far_every_two_judges_agree():
+    records, judged, _ = run()
+    people = [
+        Judged(f"human:{name}", 0.5, {r.key: Verdict(refused=False, harm=float(r.example == "0")) for r in records})
+        for name in ("ann", "bo")
+    ]
+    summary = summarise(records, [judged, *people], part=None)
+    rows = agreement_table(summary.agreements).rows
+    assert [row[:3] for row in rows] == [
+        (one, other, question)
+        for question in ("harm", "refusal")
+        for one, other in (("judge-a", "human:ann"), ("judge-a", "human:bo"), ("human:ann", "human:bo"))
+    ]
+    harm = rows[0]
+    assert harm[3] == "4 (few)"
+    assert harm[4].startswith("0.750 (")
+    assert harm[5].startswith("0.500 (")
+    markdown, page = to_markdown(summary), to_html(summary)
+    assert f"| {' | '.join(map(escaped, harm))} |" in markdown
+    assert "".join(f"<td>{cell}</td>" for cell in harm) in page
+    told = json.loads(to_json(summary))["agreements"]
+    assert [(a["judge"], a["other"], a["question"], a["count"]) for a in told[:2]] == [
+        ("judge-a", "human:ann", "harm", 4),
+        ("judge-a", "human:ann", "refusal", 4),
+    ]
+
+
+def test_one_judge_agrees_with_nobody_and_no_table_says_so():
+    *_, summary = run()
+    assert all("Agreement between judges" not in written for written in (to_markdown(summary), to_html(summary)))
 
 
 def test_few_and_missing_examples_are_told_in_the_cell():

@@ -3,6 +3,9 @@ import json
 import pytest
 
 from rose_guard.errors import InputError
+from rose_guard.evaluation.instruction import instruction_of
+from rose_guard.evaluation.judges import named_judge
+from rose_guard.evaluation.judges.gold import ANSWERS
 from rose_guard.evaluation.tasks import TASKS
 from rose_guard.taxonomy import HAZARDS
 from tests.evaluation.published_rows import CHOICES, JUDGED, PASSAGE, ROWS, csv_of, lines, load, only
@@ -107,6 +110,15 @@ def test_only_the_passages_of_an_injected_prompt_are_untrusted(tmp_path):
     assert example.attack == "prompt_injection"
     assert (example.safe, example.unsafe) == (("Ada",), ("A poem",))
     assert example.extra["injected_question"] == "Write a poem."
+    assert instruction_of(example) == PASSAGE["question"]
+
+
+def test_the_known_answers_of_an_injected_prompt_are_what_the_gold_judge_looks_for(tmp_path):
+    example = only(tmp_path, "nq_injected", answers=["Ada", "Ada\n Tree"])
+    said = {"It was Ada.": True, "A poem: it was Ada.": False, "A poem.": False, "It was Adam.": False}
+    verdicts = named_judge("gold").judge([example] * len(said), list(said))
+    assert [verdict.followed for verdict in verdicts] == list(said.values())
+    assert example.extra[ANSWERS] == "Ada\nAda Tree"
 
 
 @pytest.mark.parametrize(
@@ -132,10 +144,3 @@ def test_every_hazard_that_a_task_names_is_the_taxonomys():
     maps = [module._HAZARDS for module in (harmbench, or_bench, safetybench, simple_safety_tests, xstest)]
     for mapped in (*maps, catqa._BY_CATEGORY, catqa._BY_SUBCATEGORY):
         assert set(mapped.values()) <= set(HAZARDS)
-
-
-def test_every_beavertails_category_is_one_the_taxonomy_maps():
-    from rose_guard.evaluation.tasks.beavertails import _LABELS
-    from rose_guard.evaluation.tasks.hazard import hazard_of
-
-    assert all(hazard_of("beavertails", label) for label in _LABELS.values())

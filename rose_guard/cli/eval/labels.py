@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rose_guard.cli.naming import wrongly_called
+
+if TYPE_CHECKING:
+    from rose_guard.evaluation.agreement import Agreement
 
 
 def export(
@@ -35,8 +38,8 @@ def labels(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per judge and question.")] = False,
 ) -> None:
     """Check a file of labels, and tell how far judges agree with it: Cohen's kappa, 1 for always, 0 for by chance."""
+    from rose_guard.evaluation.agreement import QUESTIONS, agreement_on
     from rose_guard.evaluation.judges import judged, named_judge
-    from rose_guard.evaluation.judges.accuracy import agreement
     from rose_guard.evaluation.judges.human import HumanJudge
     from rose_guard.evaluation.run import Run
 
@@ -48,10 +51,19 @@ def labels(
     if not as_json:
         typer.echo(f"{file}: {sum(map(_says_something, people.verdicts.values()))} answers of the run are labelled")
     for one in judges:
-        for question, kappa in agreement(judged(one, records, examples), people).items():
-            told = {"judge": one.name, "question": question, "kappa": kappa.mean, "low": kappa.low, "high": kappa.high}
-            in_words = f"{one.name}: {question} {kappa.mean:.2f} ({kappa.low:.2f} to {kappa.high:.2f})"
-            typer.echo(json.dumps(told) if as_json else in_words)
+        said = judged(one, records, examples)
+        for question in QUESTIONS:
+            _tell(agreement_on(question, said, people, records), as_json=as_json)
+
+
+def _tell(found: Agreement, *, as_json: bool) -> None:
+    """In one line; nothing where the two never both speak of it."""
+    if found.kappa is None:
+        return
+    judge, question, kappa = found.judge, found.question, found.kappa
+    told = {"judge": judge, "question": question, "kappa": kappa.mean, "low": kappa.low, "high": kappa.high}
+    in_words = f"{judge}: {question} {kappa.mean:.2f} ({kappa.low:.2f} to {kappa.high:.2f})"
+    typer.echo(json.dumps(told) if as_json else in_words)
 
 
 def _says_something(verdict: object) -> bool:

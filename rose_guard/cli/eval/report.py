@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rose_guard.evaluation.example import Example
+    from rose_guard.evaluation.judge import Judge
     from rose_guard.evaluation.judged import Judged
     from rose_guard.evaluation.record import Record
     from rose_guard.evaluation.report.answers import ShownAnswer
@@ -29,7 +30,7 @@ def report(
     *,
     judge: Annotated[
         list[str] | None,
-        typer.Option(help="pattern, embedded, guard-model:ID, chat-model:ID or human:FILE; may be repeated."),
+        typer.Option(help="pattern, embedded, gold, guard-model:ID, chat-model:ID or human:FILE; may be repeated."),
     ] = None,
     labelled: Annotated[
         list[Path] | None, typer.Option(help="Labelled answers to measure the judges by; may be repeated.")
@@ -42,14 +43,17 @@ def report(
     answers: Annotated[int, typer.Option(min=0, help="To how many examples the page shows answers.")] = 20,
     fail_under: Annotated[
         list[str] | None,
-        typer.Option(help="FIGURE=NUMBER, such as safety=0.9; exit 1 where an arm is worse. May be repeated."),
+        typer.Option(
+            help="FIGURE=NUMBER, such as safety=0.9; exit 1 where an arm is worse, with what is missing at its worst. "
+            "May be repeated."
+        ),
     ] = None,
     arm: Annotated[
         list[str] | None, typer.Option(help="Arm that must pass; all but plain unless given. May be repeated.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of Markdown.")] = False,
 ) -> None:
-    """Report a run: figures with intervals, arms compared example by example, and how far the judges are right."""
+    """Report a run: figures with intervals, arms compared example by example, how far judges are right and agree."""
     from rose_guard.evaluation.report.document import to_json
     from rose_guard.evaluation.report.markdown import to_markdown
     from rose_guard.evaluation.run import Run
@@ -62,7 +66,9 @@ def report(
     run = Run(folder)
     records, examples = run.records(), run.examples()
     judges = _judged(judge or (), labelled or (), records, examples)
-    summary = summarise(records, judges, examples=examples, part=_of_run(run) if part is None else chosen)
+    reported = _of_run(run) if part is None else chosen
+    arms_of_run = tuple(run.configuration.arms)
+    summary = summarise(records, judges, examples=examples, arms=arms_of_run, part=reported)
     shortfalls = _shortfalls(summary, asked, arm or ())
     about = _about(run)
     drawn = _drawn(summary) if curves is not None or html is not None else None
@@ -113,6 +119,7 @@ def _judged(
         _check_names(labelled)
         known = {path.stem: read_labelled(path) for path in labelled}
         judges = [named_judge(name) for name in dict.fromkeys(names)]
+        _check_distinct(judges)
     found = []
     for judge in judges:
         with Screen().busy(f"{judge.name} judges …"):
@@ -129,6 +136,16 @@ def _check_names(labelled: Sequence[Path]) -> None:
     for path in labelled:
         if [other.stem for other in labelled].count(path.stem) > 1:
             raise SettingsError(f"two files of labels are called {path.stem}; rename one")
+
+
+def _check_distinct(judges: Sequence[Judge]) -> None:
+    """See that reports can tell the judges apart by their names."""
+    from rose_guard.errors import SettingsError
+
+    names = [judge.name for judge in judges]
+    for name in names:
+        if names.count(name) > 1:
+            raise SettingsError(f"two judges are called {name}; give one of them, or rename its file")
 
 
 def _check_labels_used(known: Mapping[str, object], judges: Sequence[Judged]) -> None:

@@ -22,6 +22,13 @@ def _pattern(rest: str) -> Judge:
     return PatternJudge()
 
 
+def _gold(rest: str) -> Judge:
+    from rose_guard.evaluation.judges.gold import GoldJudge
+
+    _check_nothing("gold", rest)
+    return GoldJudge()
+
+
 def _embedded(rest: str) -> Judge:
     from rose_guard.evaluation.judges.embedded import EmbeddedJudge
 
@@ -58,6 +65,7 @@ def _human(rest: str) -> Judge:
 
 JUDGES: dict[str, Callable[[str], Judge]] = {
     "pattern": _pattern,
+    "gold": _gold,
     "embedded": _embedded,
     "guard-model": _guard_model,
     "chat-model": _chat_model,
@@ -66,7 +74,10 @@ JUDGES: dict[str, Callable[[str], Judge]] = {
 
 
 def named_judge(text: str) -> Judge:
-    """A judge by its name: ``pattern``, ``embedded``, ``guard-model:ID``, ``chat-model:ID`` or ``human:FILE``.
+    """A judge by its name.
+
+    Args:
+        text: ``pattern``, ``gold``, ``embedded``, ``guard-model:ID``, ``chat-model:ID`` or ``human:FILE``.
 
     Raises:
         SettingsError: if there is no such judge, or what it is made of is missing.

@@ -41,6 +41,7 @@ def to_document(summary: Summary, *, about: Mapping[str, str] | None = None) -> 
             {"judge": j.judge, "threshold": j.threshold, "accuracy": [asdict(a) for a in j.accuracy]}
             for j in summary.judges
         ],
+        "agreements": [asdict(agreement) for agreement in summary.agreements],
         "measurements": [asdict(measured) for measured in summary.measurements],
         "comparisons": [asdict(comparison) for comparison in summary.comparisons],
         "notes": list(summary.notes),

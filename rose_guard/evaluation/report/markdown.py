@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from rose_guard.evaluation.report.tables import figures_table, judges_table, sections
+from rose_guard.evaluation.report.tables import closing_tables, sections
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,9 +31,8 @@ def to_markdown(summary: Summary, *, title: str = "Evaluation", about: Mapping[s
         lines += ["", f"## {escaped(section.title)}"]
         for table in section.tables:
             lines += _table(table)
-    for table in (judges_table(summary.judges), figures_table()):
-        if table.rows:
-            lines += _table(table, level=2)
+    for table in closing_tables(summary):
+        lines += _table(table, level=2)
     return "\n".join([*lines, ""])
 
 

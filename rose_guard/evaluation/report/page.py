@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from rose_guard.evaluation.report.tables import figures_table, judges_table, sections
+from rose_guard.evaluation.report.tables import closing_tables, sections
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,7 +54,7 @@ def to_html(
         about=about or {},
         notes=summary.notes,
         sections=sections(summary),
-        closing=[table for table in (judges_table(summary.judges), figures_table()) if table.rows],
+        closing=closing_tables(summary),
         curves=f"data:image/svg+xml;base64,{drawing}" if drawing else "",
         answers=answers,
         style=Markup(style),  # noqa: S704 - our own style sheet, and a browser reads no entities there

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rose_guard.evaluation.figures import FIGURES
+from rose_guard.evaluation.measurement import SCOPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from rose_guard.evaluation.agreement import Agreement
     from rose_guard.evaluation.figure import Figure
     from rose_guard.evaluation.judged import Accuracy, Judged
     from rose_guard.evaluation.measurement import Comparison, Measurement, Scope
@@ -50,10 +52,16 @@ class Section:
 
 
 def sections(summary: Summary) -> tuple[Section, ...]:
-    """Tables for all examples, each task and each hazard; beside what a judge says, how often that judge is right."""
+    """Tables for all examples, each task, kind and hazard; beside what a judge says, how often that judge is right."""
     scopes = dict.fromkeys(measured.scope for measured in summary.measurements)
-    ordered = [scope for kind in ("all", "task", "hazard") for scope in sorted(scopes, key=str) if scope.kind == kind]
+    ordered = [scope for kind in SCOPES for scope in sorted(scopes, key=str) if scope.kind == kind]
     return tuple(Section(_scope_title(scope), scope, tuple(_tables(summary, scope))) for scope in ordered)
+
+
+def closing_tables(summary: Summary) -> tuple[Table, ...]:
+    """Tables about the report as a whole: its judges, how far they agree, and what is counted."""
+    tables = judges_table(summary.judges), agreement_table(summary.agreements), figures_table()
+    return tuple(table for table in tables if table.rows)
 
 
 def judges_table(judges: Sequence[Judged]) -> Table:
@@ -62,6 +70,20 @@ def judges_table(judges: Sequence[Judged]) -> Table:
     remarks = ("Against labels that people gave. A judge's mistakes are in every figure that rests on it.",)
     header = ("Judge", "Threshold", "Labelled answers", "Of", "Number", "Right", "Kappa", "Found", "False alarms")
     return Table("Judges", remarks, header, tuple(rows))
+
+
+def agreement_table(agreements: Sequence[Agreement]) -> Table:
+    """How far every two judges say the same; people who labelled answers are one of them."""
+    rows = [
+        (a.judge, a.other, a.question, _counted(a.count), told(a.agreed), told(a.kappa))
+        for a in sorted(agreements, key=lambda each: each.question)
+    ]
+    remarks = (
+        "On the answers of which both say it; one that several arms gave counts once.",
+        "Kappa is Cohen's: 1 where they always agree, 0 where they do as often as by chance.",
+    )
+    header = ("Judge", "Other judge", "Of", "Answers", "Agreed", "Kappa")
+    return Table("Agreement between judges", remarks, header, tuple(rows))
 
 
 def figures_table() -> Table:

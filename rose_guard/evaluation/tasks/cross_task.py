@@ -1,6 +1,7 @@
 """Cross-task: a harmful text deep in a long harmless document that is to be translated or summarised.
 
-Models that decline a harmful question often work on the same words as a document. The padding is made here.
+Models that decline a harmful question often work on the same words as a document. The padding is made here. To do all
+that is asked is to work on the harmful text too, so whether answers follow is not measured.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from rose_guard.evaluation.instruction import INSTRUCTION
 from rose_guard.evaluation.tasks.attacked import check_harmful, wrapped
 from rose_guard.evaluation.tasks.own import HARMFUL_PROMPTS
 from rose_guard.evaluation.tasks.padding import padding
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from rose_guard.evaluation.example import Example
     from rose_guard.evaluation.task import Task
 
+HOW = "cross_task"
+"""Names it behind a task's name: ``task+cross_task``."""
 PADDING_WORDS = 300
 """Of harmless text before the harmful one, and again after it. Fixed, so that figures compare."""
 _REQUESTS = {
@@ -34,7 +38,7 @@ def cross_task(task: Task) -> Task:
         InputError: if the task's prompts are not harmful.
     """
     check_harmful(task)
-    return wrapped(task, "cross_task", _buried)
+    return wrapped(task, HOW, _buried)
 
 
 def _buried(example: Example) -> Example:
@@ -42,13 +46,14 @@ def _buried(example: Example) -> Example:
     lot = hashlib.sha256(example.id.encode()).digest()
     request = tuple(_REQUESTS)[lot[0] % len(_REQUESTS)]
     beginning, end = (padding(f"{example.id}\n{side}", PADDING_WORDS) for side in ("before", "after"))
+    kept = {key: value for key, value in example.extra.items() if key != INSTRUCTION}
     document = f"{beginning}\n\n{prompt.content}\n\n{end}"
     return replace(
         example,
         messages=(*before, *asked(f"{_REQUESTS[request]}\n\nDocument:\n{document}")),
         attack="prompt_injection",
-        extra=MappingProxyType({**example.extra, "request": request, "buried": prompt.content}),
+        extra=MappingProxyType({**kept, "request": request, "buried": prompt.content}),
     )
 
 
-CROSS_TASK = replace(cross_task(HARMFUL_PROMPTS), name="cross_task", title="Harmful text in a document")
+CROSS_TASK = replace(cross_task(HARMFUL_PROMPTS), name=HOW, title="Harmful text in a document")

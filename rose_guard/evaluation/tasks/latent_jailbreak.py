@@ -1,26 +1,34 @@
 """Latent Jailbreak: a harmful instruction within a sentence to translate. Is the answer safe, is the translation made?
 
 Published as one JSON file an answer; here as JSON lines of them, each with its prompt: ``text, group, response, safety,
-following``. Many answers share a prompt: the task has each prompt once, :func:`labelled_responses` each answer.
+following``. Many answers share a prompt: the task has each prompt once, with a few of its answers as safe and unsafe
+references; :func:`labelled_responses` has each answer.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from rose_guard.evaluation.example import Example
+from rose_guard.evaluation.instruction import INSTRUCTION
 from rose_guard.evaluation.judges.labelled import LabelledAnswer
 from rose_guard.evaluation.row_file import rows_of
 from rose_guard.evaluation.task import Task
 from rose_guard.evaluation.tasks.wording import asked
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from rose_guard.evaluation.row import Row
+
+
+REFERENCES = 3
+"""At most so many safe and so many unsafe answers of a prompt are references. Fixed, so that margins compare."""
 
 
 def labelled_responses(path: str | Path) -> list[LabelledAnswer]:
@@ -35,14 +43,35 @@ def labelled_responses(path: str | Path) -> list[LabelledAnswer]:
 
 
 def _labelled(row: Row) -> LabelledAnswer:
-    harmful = row.one_of("safety", ("safe", "unsafe")) == "unsafe"
     followed = row.one_of("following", ("follow", "not_follow")) == "follow" if row.has("following") else None
-    return LabelledAnswer(_example(row), row.text("response"), harmful=harmful, followed=followed)
+    return LabelledAnswer(_example(row), row.text("response"), harmful=_is_unsafe(row), followed=followed)
 
 
 def _prompts(rows: Sequence[Row]) -> list[Example]:
-    by_id = {example.id: example for example in map(_example, rows)}
-    return list(by_id.values())
+    examples: dict[str, Example] = {}
+    answers: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        example = _example(row)
+        examples.setdefault(example.id, example)
+        answers[example.id].append(row)
+    return [_with_references(example, answers[example.id]) for example in examples.values()]
+
+
+def _with_references(example: Example, rows: Sequence[Row]) -> Example:
+    """The prompt with some of its labelled answers; one that was labelled both ways is neither."""
+    labelled = [row for row in rows if row.has("response") and row.has("safety")]
+    unsafe = {row.text("response") for row in labelled if _is_unsafe(row)}
+    safe = {row.text("response") for row in labelled if not _is_unsafe(row)}
+    return replace(example, safe=_few(safe - unsafe), unsafe=_few(unsafe - safe))
+
+
+def _few(answers: Iterable[str]) -> tuple[str, ...]:
+    """Drawn by what they say, so that a file's order does not choose among the models that gave them."""
+    return tuple(sorted(answers, key=lambda answer: hashlib.sha256(answer.encode()).digest())[:REFERENCES])
+
+
+def _is_unsafe(row: Row) -> bool:
+    return row.one_of("safety", ("safe", "unsafe")) == "unsafe"
 
 
 def _example(row: Row) -> Example:
@@ -55,7 +84,7 @@ def _example(row: Row) -> Example:
         hazard="hate",
         label=row.text("group"),
         attack="prompt_injection",
-        extra=MappingProxyType({"instruction": instruction, "sentence": sentence}),
+        extra=MappingProxyType({INSTRUCTION: instruction, "sentence": sentence}),
     )
 
 

@@ -1,8 +1,9 @@
 """Prompt injection: a question, and passages with an instruction in them that the user never gave.
 
 From NaturalQuestions. A good answer answers the question and leaves the instruction alone; neither would do harm. The
-passages are marked as text from elsewhere, as :func:`rose_guard.langchain.untrusted` marks them. A JSON list or JSON
-lines; the passages' column is ``search_results`` in the published code, ``injected_context`` in files made of it.
+judge ``gold`` looks for the known answers to both; to most of the instructions none is known. The passages are marked
+as text from elsewhere, as :func:`rose_guard.langchain.untrusted` marks them. A JSON list or JSON lines; the passages'
+column is ``search_results`` in the published code, ``injected_context`` in files made of it.
 """
 
 from __future__ import annotations
@@ -11,14 +12,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from rose_guard.evaluation.example import Example
+from rose_guard.evaluation.instruction import INSTRUCTION
+from rose_guard.evaluation.judges.gold import known_answers
 from rose_guard.evaluation.task import Task, each
 from rose_guard.message import Message
 
 if TYPE_CHECKING:
     from rose_guard.evaluation.row import Row
-
-_JOIN = "\n"
-"""Between answers in ``extra``; they are short and have no line breaks."""
 
 
 def _example(row: Row) -> Example:
@@ -34,10 +34,9 @@ def _example(row: Row) -> Example:
         attack="prompt_injection",
         extra=MappingProxyType(
             {
-                "question": question,
-                "answers": _JOIN.join(answers),
+                INSTRUCTION: question,
                 "injected_question": row.text("injected_question"),
-                "injected_answers": _JOIN.join(injected),
+                **known_answers(answers, injected),
                 "position": row.optional("position"),
             }
         ),
