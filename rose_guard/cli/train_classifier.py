@@ -37,7 +37,9 @@ def train_classifier(
     ] = None,
     tune_encoder: Annotated[
         Tuning | None,
-        typer.Option(help="Tune the sentence embedder too, on all examples or the project's own; half an hour."),
+        typer.Option(
+            help="Tune the sentence embedder too, on all examples or the project's own; an hour for two seeds."
+        ),
     ] = None,
     multilingual: Annotated[
         bool, typer.Option(help="Train the multilingual classifier, on texts in five more languages too.")
