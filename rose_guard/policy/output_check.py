@@ -32,7 +32,7 @@ class OutputCheck:
     """
 
     enabled: bool = False
-    threshold: float = 0.81
+    threshold: float = 0.87
     action: Literal["refuse", "restart"] = "refuse"
     message: str = "refusal"
     window_tokens: int = 64

@@ -189,7 +189,7 @@ class OutputEntry(_Strict):
 
     enabled: bool = False
     """Whether they are."""
-    threshold: Probability = 0.81
+    threshold: Probability = 0.87
     """An answer is harmful from this score on."""
     action: Literal["refuse", "restart"] = "refuse"
     """End a harmful answer with the message, or write it again under a stronger contrast."""

@@ -242,7 +242,7 @@ def test_the_highest_window_counts_and_every_window_is_read():
     judge = EmbeddedJudge(classifier, str.splitlines)
     assert one(judge, "good\nbad\ngood") == Verdict(harm=0.9)
     assert classifier.shown == ["good", "bad", "good"]
-    assert judge.threshold == EMBEDDED_THRESHOLD == 0.81
+    assert judge.threshold == EMBEDDED_THRESHOLD == 0.87
 
 
 def test_a_classifier_that_fails_is_an_error():

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rose_guard.evaluation.example import Example
     from rose_guard.risk.answer_classifier import AnswerClassifier
 
-EMBEDDED_THRESHOLD = 0.81
+EMBEDDED_THRESHOLD = 0.87
 """As the classifier's card has it: no set of harmless reference answers is flagged more often than 2 % from here on."""
 
 
