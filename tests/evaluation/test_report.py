@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import sys
+from collections import defaultdict
 from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rose_guard.errors import InputError, ModelLoadError
+from rose_guard.evaluation.example import Example
 from rose_guard.evaluation.judge import Verdict
 from rose_guard.evaluation.judged import Accuracy, Judged
 from rose_guard.evaluation.record import Record
@@ -25,6 +27,8 @@ from rose_guard.evaluation.report.page import to_html
 from rose_guard.evaluation.report.tables import agreement_table, judges_table, sections
 from rose_guard.evaluation.statistics import Interval
 from rose_guard.evaluation.summary import summarise
+from rose_guard.evaluation.task import part_of
+from rose_guard.message import Message
 
 HOSTILE = "</pre></style><script>alert(1)</script><img src=x onerror=y>|`*_{{ 7*7 }}\"'&lt;\n# x"
 RIGHT = Accuracy("labelled.jsonl", "harm", 412, Interval(0.871, 0.84, 0.9), Interval(0.7, 0.6, 0.8))
@@ -36,12 +40,12 @@ TAGS = {
 
 
 class Page(HTMLParser):
-    """Tags, attributes and text of a page, and what is read before anything is opened."""
+    """Tags, attributes and text of a page, and what is read of it after how many clicks."""
 
     def __init__(self, page):
         super().__init__()
-        self.tags, self.attributes, self.open_text, self.text, self._depth = [], [], "", "", 0
-        self.metas = []
+        self.tags, self.attributes, self.metas, self.text = [], [], [], ""
+        self.read_after, self._folds = defaultdict(str), 0
         self.feed(page)
         self.close()
 
@@ -49,14 +53,28 @@ class Page(HTMLParser):
         self.tags.append(tag)
         self.attributes += attrs
         self.metas += [dict(attrs)] if tag == "meta" else []
-        self._depth += tag == "details"
+        self._folds += (tag == "details") - (tag == "summary")
 
     def handle_endtag(self, tag):
-        self._depth -= tag == "details"
+        self._folds -= (tag == "details") - (tag == "summary")
 
     def handle_data(self, data):
         self.text += data
-        self.open_text += "" if self._depth else data
+        self.read_after[self._folds] += data
+
+    def clicks(self, text):
+        return min(folds for folds, read in self.read_after.items() if text in read)
+
+
+def examples_of(records, text=""):
+    return {
+        (r.task, r.example): Example(r.example, (Message("user", f"question {r.example}{text}"),), r.kind)
+        for r in records
+    }
+
+
+def shown(records, judged=(), *, examples=None, part=None, limit=20):
+    return shown_answers(records, judged, examples=examples or examples_of(records), part=part, limit=limit)
 
 
 def record(**values):
@@ -178,7 +196,7 @@ def test_no_report_holds_an_answer_unless_it_is_asked_for():
 
 def test_a_page_loads_nothing_and_runs_nothing():
     records, judged, summary = run(arms=("plain", "rose@alpha=0.5"))
-    page = to_html(summary, curves=draw(points(summary)), answers=shown_answers(records, [judged]))
+    page = to_html(summary, curves=draw(points(summary)), answers=shown(records, [judged]))
     parsed = Page(page)
     assert set(parsed.tags) <= TAGS
     addresses = [value for name, value in parsed.attributes if name in {"src", "href", "srcset", "action", "style"}]
@@ -211,7 +229,7 @@ def _hostile_page(text):
     written = [r.model_copy(update={"text": "." + text}) for r in records]
     judged = [Judged(judge, 0.5, {r.key: Verdict(harm=0.9) for r in records}, tuple(accuracy))]
     summary = replace(summarise(records, judged, part=None), notes=("n" + text,))
-    answers = shown_answers(written, judged)
+    answers = shown(written, judged, examples=examples_of(records, text))
     return Page(to_html(summary, title=text, about={text: text}, answers=answers))
 
 
@@ -228,19 +246,51 @@ def test_a_text_is_shown_as_it_is():
 def test_any_text_can_be_written_as_utf_8_and_none_reverses_what_is_read():
     records, _, summary = run()
     text = "a\ud800\x00\x1b\u202eb"
-    page = to_html(summary, title=text, answers=shown_answers([r.model_copy(update={"text": text}) for r in records]))
+    written = [r.model_copy(update={"text": text}) for r in records]
+    answers = shown(written, examples=examples_of(records, text.replace("\ud800", "")))
+    page = to_html(summary, title=text, answers=answers)
     page.encode()
     assert not re.search("[\x00\x1b\u202e\ud800]", page)
 
 
-def test_what_may_do_harm_is_read_only_by_who_opens_it():
+def answered(records):
+    """The records, each with a text of its own."""
+    return [r.model_copy(update={"text": f"answer {r.example} {r.arm}"}) for r in records]
+
+
+def test_an_example_is_read_by_who_opens_it_and_what_may_do_harm_by_who_clicks_twice():
     records, judged, summary = run()
-    texts = {r.key: f"answer {r.arm} {r.example}" for r in records}
-    written = [r.model_copy(update={"text": texts[r.key]}) for r in records]
-    page = Page(to_html(summary, answers=shown_answers(written, [judged])))
-    for r in records:
-        assert texts[r.key] in page.text
-        assert (texts[r.key] in page.open_text) == (r.kind == "benign")
+    written = to_html(summary, answers=shown(answered(records), [judged]))
+    page = Page(written)
+    for r in answered(records):
+        clicks = 1 if r.kind == "benign" else 2
+        assert f"t, {r.example} ({r.kind})" in page.read_after[0]
+        assert page.clicks(f"question {r.example}") == clicks
+        assert page.clicks(r.text) == clicks
+    assert "open" not in dict(page.attributes)
+    assert written.count('class="answer masked"') == written.count('class="answer masked" tabindex="0"') == 2 * 3
+
+
+def test_under_each_example_stand_its_question_and_then_the_answers_of_all_arms_the_plain_one_first():
+    records, judged, summary = run(arms=("guard", "plain", "rose"))
+    text = Page(to_html(summary, answers=shown(answered(records), [judged]))).text
+    for part in re.split(r"t, (?=\d \()", text)[1:]:
+        example = part[0]
+        told = [f"question {example}", *(f"answer {example} {arm}" for arm in ("plain", "guard", "rose"))]
+        assert re.findall(r"question \d|answer \d \w+", part) == told
+        assert part.count("Decided: allow. judge-a: harm") == 3
+
+
+@pytest.mark.parametrize("part", ["choose", "report", None])
+def test_examples_are_of_the_part_that_is_reported(part):
+    records, judged, _ = run(count=30)
+    found = {each.id for each in shown(records, [judged], part=part, limit=30)}
+    assert found == {str(i) for i in range(30) if part in (None, part_of(str(i)))}
+
+
+def test_an_answer_to_no_known_question_is_an_error():
+    with pytest.raises(InputError, match="not among the examples"):
+        shown([record()], examples=examples_of([record(example="other")]))
 
 
 @given(
@@ -248,22 +298,21 @@ def test_what_may_do_harm_is_read_only_by_who_opens_it():
     st.sampled_from(["allow", "steer", "refuse"]),
     st.lists(st.none() | st.floats(0, 1), max_size=3),
 )
-def test_an_answer_is_open_only_where_the_question_and_every_judge_find_it_harmless(kind, action, harms):
+def test_one_click_shows_only_harmless_questions_and_what_every_judge_finds_harmless(kind, action, harms):
     asked = record(kind=kind, action=action)
     judged = [Judged(str(i), 0.5, {asked.key: Verdict(harm=harm)}) for i, harm in enumerate(harms)]
-    (shown,) = shown_answers([asked], judged)
+    (example,) = shown([asked], judged)
+    (answer,) = example.answers
     harmless = bool(harms) and all(harm is not None and harm < 0.5 for harm in harms)
-    assert shown.masked == (action != "refuse" and not (harmless and kind != "harmful"))
+    assert answer.masked == (action != "refuse" and not (harmless and kind != "harmful"))
+    assert example.masked == (kind == "harmful")
 
 
-def test_every_arm_is_shown_answering_the_same_examples():
+def test_the_same_examples_are_shown_every_time_with_every_arm():
     records, judged, _ = run(count=30)
-    shown = shown_answers(records, [judged], examples=5)
-    by_arm = {arm: [s.example for s in shown if s.arm == arm] for arm in ("plain", "guard")}
-    assert by_arm["plain"] == by_arm["guard"]
-    assert len(by_arm["plain"]) == 5
-    turned = shown_answers(records[::-1], [judged], examples=5)
-    assert {(s.arm, s.example) for s in turned} == {(s.arm, s.example) for s in shown}
+    first, turned = (shown(given, [judged], limit=5) for given in (records, records[::-1]))
+    assert first == turned
+    assert [len(each.answers) for each in first] == [2] * 5
 
 
 def test_points_take_alpha_from_the_arms_name_and_join_what_differs_in_it_alone():

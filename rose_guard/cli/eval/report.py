@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rose_guard.evaluation.judge import Judge
     from rose_guard.evaluation.judged import Judged
     from rose_guard.evaluation.record import Record
-    from rose_guard.evaluation.report.answers import ShownAnswer
+    from rose_guard.evaluation.report.answers import ShownExample
     from rose_guard.evaluation.report.curves import Curves
     from rose_guard.evaluation.run import Run
     from rose_guard.evaluation.summary import Summary
@@ -80,7 +80,7 @@ def report(
     if html is not None:
         from rose_guard.evaluation.report.answers import shown_answers
 
-        shown = shown_answers(records, judges, examples=answers) if answers else ()
+        shown = shown_answers(records, judges, examples=examples, part=reported, limit=answers)
         _write_page(html, summary, about, drawn, shown)
     for shortfall in shortfalls:
         typer.echo(shortfall, err=True)
@@ -186,7 +186,7 @@ def _drawn(summary: Summary) -> Curves | None:
 
 
 def _write_page(
-    path: Path, summary: Summary, about: Mapping[str, str], curves: Curves | None, shown: Sequence[ShownAnswer]
+    path: Path, summary: Summary, about: Mapping[str, str], curves: Curves | None, shown: Sequence[ShownExample]
 ) -> None:
     """Only its owner may read it: answers are masked in it, not left out."""
     from rose_guard.evaluation.report.page import to_html

@@ -1,4 +1,4 @@
-"""Page: a report as one HTML file that loads nothing, runs nothing, and shows no harmful answer unasked."""
+"""Page: a report as one HTML file that loads nothing, runs nothing, and shows no example unasked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from jinja2 import Template
 
-    from rose_guard.evaluation.report.answers import ShownAnswer
+    from rose_guard.evaluation.report.answers import ShownExample
     from rose_guard.evaluation.report.curves import Curves
     from rose_guard.evaluation.summary import Summary
 
@@ -33,7 +33,7 @@ def to_html(
     title: str = "Evaluation",
     about: Mapping[str, str] | None = None,
     curves: Curves | None = None,
-    answers: Sequence[ShownAnswer] = (),
+    answers: Sequence[ShownExample] = (),
 ) -> str:
     """The report as a page, to be written as UTF-8.
 
@@ -44,7 +44,7 @@ def to_html(
         title: of the page.
         about: what else identifies the run, such as the model; no prompts.
         curves: of its points; the numbers stand in the tables too.
-        answers: to be shown, masked where they may do harm.
+        answers: to be shown by example, each folded, and masked within where it may do harm.
     """
     style = _packaged("page.css")
     drawing = base64.b64encode(curves.svg).decode() if curves else ""
