@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from rose_guard.message import Message
     from rose_guard.risk.embedder import Window
-    from rose_guard.risk.reading import Passage, View
 
 
 LONG_TOKENS = 64
@@ -98,7 +97,7 @@ class EmbeddedClassifier(Classifier):
         for passage in passages(messages):
             for view in views(passage.text):
                 for window in self._read(view.text, closely=passage.role != "assistant"):
-                    yield _span(passage, view, window), window
+                    yield passage.span(view, window.start, window.end), window
 
     def _read(self, text: str, *, closely: bool) -> Iterator[Window]:
         """Windows of the whole text, and of a long one those of each two sentences too.
@@ -123,14 +122,6 @@ class EmbeddedClassifier(Classifier):
             spans={label: spans[int(best.indices)] for label, best in highest.items()},
             classifier=self.name,
         )
-
-
-def _span(passage: Passage, view: View, window: Window) -> Span:
-    """The written characters that a window was read from; of a name, or of turns read together, no more than which."""
-    if passage.kind == "content":
-        start, end = view.source(window.start, window.end)
-        return Span(passage.message, passage.start + start, passage.start + end, view=view.kind)
-    return Span(passage.message, 0, 0, view=passage.kind if view.kind == "written" else f"{passage.kind}+{view.kind}")
 
 
 def shipped_encoder() -> EncoderDelta:

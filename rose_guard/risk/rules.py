@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rose_guard.message import Message
-    from rose_guard.risk.reading import Passage, View
     from rose_guard.risk.rule import Rule
     from rose_guard.risk.term import Place
 
@@ -84,7 +83,7 @@ class Rules(Classifier):
         for passage in passages(messages):
             for view in views(passage.text):
                 for label, score, place in self._matches(Haystack(view.text), scores):
-                    scores[label], spans[label] = score, _span(passage, view, place)
+                    scores[label], spans[label] = score, passage.span(view, *place)
         if hazards := [label for label in scores if label in HAZARDS]:
             worst = max(hazards, key=lambda hazard: scores[hazard])
             scores["harmful"], spans["harmful"] = scores[worst], spans[worst]
@@ -102,11 +101,3 @@ class Rules(Classifier):
             check_deadline()
             if rule.score > scores.get(rule.label, 0.0) and (place := rule.find(haystack)) is not None:
                 yield rule.label, rule.score, place
-
-
-def _span(passage: Passage, view: View, place: Place) -> Span:
-    """The written characters that matched; of a name, or of turns read together, no more than which."""
-    if passage.kind == "content":
-        start, end = view.source(*place)
-        return Span(passage.message, passage.start + start, passage.start + end, view=view.kind)
-    return Span(passage.message, 0, 0, view=passage.kind if view.kind == "written" else f"{passage.kind}+{view.kind}")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from rose_guard.message import Message
-    from rose_guard.risk.reading import Passage, View
+    from rose_guard.risk.reading import View
 
     Side = Literal["user", "assistant"]
 
@@ -61,7 +61,7 @@ def pieces(messages: Sequence[Message], fits: Callable[[tuple[Turn, ...]], bool]
     for passage in found:
         for view in views(passage.text):
             for start, end in windows(view.text, lambda text: fits(_alone(text))):
-                yield Piece(_span(passage, view, start, end), _alone(view.text[start:end]))
+                yield Piece(passage.span(view, start, end), _alone(view.text[start:end]))
     if not found:
         yield Piece(Span(0, 0, 0), _alone(""))
     if together:
@@ -91,14 +91,6 @@ def windows(text: str, fits: Callable[[str], bool]) -> list[tuple[int, int]]:
 
 def _alone(text: str) -> tuple[Turn, ...]:
     return (Turn("user", text),)
-
-
-def _span(passage: Passage, view: View, start: int, end: int) -> Span:
-    """The written characters that a window was read from; of a name, or of turns read together, no more than which."""
-    if passage.kind == "content":
-        first, last = view.source(start, end)
-        return Span(passage.message, passage.start + first, passage.start + last, view=view.kind)
-    return Span(passage.message, 0, 0, view="+".join([passage.kind, *_undone([view])]))
 
 
 def _conversations(messages: Sequence[Message], fits: Callable[[tuple[Turn, ...]], bool]) -> Iterator[Piece]:

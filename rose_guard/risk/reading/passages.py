@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Literal
 
+from rose_guard.assessment import Span
 from rose_guard.errors import ClassifierError
 from rose_guard.risk.reading.english import ENGLISH
+from rose_guard.risk.reading.view import WRITTEN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rose_guard.message import Message, Role
+    from rose_guard.risk.reading.view import View
 
 MAX_CHARACTERS = 2_000_000
 """What a conversation's contents and names may hold together, in characters."""
@@ -44,6 +47,19 @@ class Passage:
     kind: Literal["content", "name", "turns"]
     text: str
     start: int = 0
+
+    def span(self, view: View, start: int, end: int) -> Span:
+        """The written characters that a part of a view comes from; of a name, or of turns together, only which.
+
+        Args:
+            view: of the passage's text.
+            start: where the part begins in the view.
+            end: where it ends there.
+        """
+        if self.kind == "content":
+            first, last = view.source(start, end)
+            return Span(self.message, self.start + first, self.start + last, view=view.kind)
+        return Span(self.message, 0, 0, view=self.kind if view.kind == WRITTEN else f"{self.kind}+{view.kind}")
 
 
 def passages(messages: Sequence[Message]) -> list[Passage]:
