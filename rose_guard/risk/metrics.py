@@ -50,7 +50,9 @@ def auroc(scores: NDArray[np.float64], harmful: NDArray[np.bool_]) -> float:
     """Area under the ROC curve; NaN without both kinds."""
     if harmful.all() or not harmful.any():
         return math.nan
-    return float(sklearn("metrics").roc_auc_score(harmful, scores))
+    others, found = np.sort(scores[~harmful]), scores[harmful]
+    lower, no_higher = (np.searchsorted(others, found, side) for side in ("left", "right"))
+    return float((lower + no_higher).mean() / (2 * len(others)))
 
 
 def calibration_error(probabilities: NDArray[np.float64], harmful: NDArray[np.bool_]) -> float:

@@ -130,7 +130,7 @@ def measure(
             for hazard in HAZARDS
             if hazard in wanted
         ),
-        {a: estimate(_area, scores[a][own], np.array([examples[i].attack == a for i in own])) for a in ATTACKS},
+        {a: estimate(auroc, scores[a][own], np.array([examples[i].attack == a for i in own])) for a in ATTACKS},
         estimate(auroc, scores["harmful"][held], harmful),
         estimate(calibration_error, scores["harmful"][held], harmful),
         _look_alikes(examples, scores["harmful"]),
@@ -185,20 +185,11 @@ def _hazard(
     return HazardReport(
         hazard,
         int(wanted.sum()),
-        estimate(_area, both, np.arange(len(both)) < wanted.sum()),
+        estimate(auroc, both, np.arange(len(both)) < wanted.sum()),
         thresholds,
         tuple(estimate(flagged(t), scores[wanted], np.ones(wanted.sum(), dtype=bool)) for t in thresholds),
         float((likeliest[wanted] == hazard).mean()),
     )
-
-
-def _area(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
-    """As :func:`auroc`, fast enough for the resamples of few positives among thousands of others."""
-    if positive.all() or not positive.any():
-        return math.nan
-    others, found = np.sort(scores[~positive]), scores[positive]
-    lower, no_higher = (np.searchsorted(others, found, side) for side in ("left", "right"))
-    return float((lower + no_higher).mean() / (2 * len(others)))
 
 
 def _left_out(examples: Sequence[Example], embeddings: NDArray[np.float32]) -> dict[tuple[str, str], float]:
