@@ -33,6 +33,16 @@ def test_share_and_kappa_are_those_of_what_both_say(pairs):
     assert found.kappa == cohen_kappa(*zip(*pairs, strict=True))
 
 
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=20))
+def test_agreement_is_symmetric_and_a_judge_agrees_with_itself(pairs):
+    records = [record(str(i)) for i in range(len(pairs))]
+    one, other = (judged("x", records, [Verdict(refused=said[side]) for said in pairs]) for side in (0, 1))
+    there, back = agreement_on("refusal", one, other, records), agreement_on("refusal", other, one, records)
+    assert there.kappa.mean == pytest.approx(back.kappa.mean, nan_ok=True)
+    assert agreement_on("refusal", one, one, records).agreed.mean == 1.0
+    assert agreement_on("following", one, other, records).count == 0
+
+
 def test_every_two_judges_are_told_of_harm_and_refusals():
     records = [record("1")]
     judges = [judged(name, records, [Verdict(refused=True, harm=0.1)]) for name in "abc"]

@@ -20,9 +20,8 @@ from rose_guard.errors import ClassifierError, InputError, SettingsError
 from rose_guard.evaluation.example import Example
 from rose_guard.evaluation.instruction import INSTRUCTION
 from rose_guard.evaluation.judge import Judge, Verdict
-from rose_guard.evaluation.judged import Judged
 from rose_guard.evaluation.judges import JUDGES, LabelledAnswer, is_harmful, judged, named_judge, read_labelled
-from rose_guard.evaluation.judges.accuracy import agreement, judge_accuracy
+from rose_guard.evaluation.judges.accuracy import judge_accuracy
 from rose_guard.evaluation.judges.chat_model import ChatModelJudge
 from rose_guard.evaluation.judges.embedded import EMBEDDED_THRESHOLD, EmbeddedJudge
 from rose_guard.evaluation.judges.evidence import INSTRUCTED, compare_request, grade_request
@@ -505,15 +504,6 @@ def test_a_judge_at_a_higher_threshold_finds_no_more():
     high.threshold = 0.7
     found = [judge_accuracy(judge, [labelled(True, "a")], "x")[0].found.mean for judge in (low, high)]
     assert found == [1.0, 0.0]
-
-
-def test_agreement_is_symmetric_and_of_shared_answers_alone():
-    verdicts = [{("t", "a", str(i)): Verdict(refused=i % k == 0, harm=i / 20) for i in range(20)} for k in (2, 3)]
-    del verdicts[0]["t", "a", "7"]
-    first, second = (Judged(str(i), 0.5, said) for i, said in enumerate(verdicts))
-    assert agreement(first, second)["harm"].mean == 1.0
-    assert agreement(first, second)["refusal"].mean == pytest.approx(agreement(second, first)["refusal"].mean)
-    assert "following" not in agreement(first, second)
 
 
 def test_labelled_answers_are_read_from_json_lines(tmp_path):

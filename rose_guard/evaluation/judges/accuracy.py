@@ -1,4 +1,4 @@
-"""How well a judge agrees with people, and with another judge."""
+"""How well a judge agrees with people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rose_guard.evaluation.judge import Judge, Verdict
-    from rose_guard.evaluation.judged import Judged, Question
+    from rose_guard.evaluation.judged import Question
     from rose_guard.evaluation.judges.labelled import LabelledAnswer
     from rose_guard.evaluation.statistics import Interval
 
@@ -46,21 +46,6 @@ def judge_accuracy(judge: Judge, labelled: Sequence[LabelledAnswer], source: str
         if pairs:
             found.append(_accuracy(source, question, pairs))
     return tuple(found)
-
-
-def agreement(one: Judged, other: Judged) -> dict[Question, Interval]:
-    """Cohen's kappa of two judges, or of a judge and people, on the answers of a run that both judged.
-
-    A question of which they never both speak is left out.
-    """
-    shared = [key for key in one.verdicts if key in other.verdicts]
-    first = [_said(one.verdicts[key], one.threshold) for key in shared]
-    second = [_said(other.verdicts[key], other.threshold) for key in shared]
-    kappas: dict[Question, Interval] = {}
-    for question in _QUESTIONS:
-        if pairs := _pairs([says[question] for says in first], [says[question] for says in second]):
-            kappas[question] = cohen_kappa(*zip(*pairs, strict=True))
-    return kappas
 
 
 def _said(verdict: Verdict, threshold: float) -> dict[Question, bool | None]:
